@@ -1,0 +1,357 @@
+/* One step, as every thread of the pool runs it. */
+#include <math.h>
+#include <string.h>
+
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/kernels/kv.h"
+#include "platform/clock.h"
+
+uint32_t step_rows(const struct cpu_model *model, enum plan_domain domain)
+{
+    return domain == DOMAIN_TOKENS ? model->batch->n_tokens : model->batch->n_outputs;
+}
+
+uint32_t row_token(const struct cpu_model *model, enum plan_domain domain, uint32_t row)
+{
+    return domain == DOMAIN_TOKENS ? row : model->output_token[row];
+}
+
+float *view_row(const struct cpu_model *model, struct plan_view view, uint32_t row)
+{
+    return model->slots[view.slot] + (size_t)row * model->plan->slots[view.slot].width + view.first;
+}
+
+void *thread_scratch(const struct cpu_model *model, uint32_t thread)
+{
+    return model->scratch + thread * model->scratch_bytes;
+}
+
+/* The fixed share of rows of one thread. */
+static void own_rows(const struct cpu_model *model, enum plan_domain domain, uint32_t thread, uint32_t *begin,
+                     uint32_t *end)
+{
+    uint64_t rows = step_rows(model, domain), n = threads_count(model->threads);
+    *begin = (uint32_t)(rows * thread / n);
+    *end = (uint32_t)(rows * (thread + 1) / n);
+}
+
+/* ---- rotary tables ---- */
+
+/* Beyond dynamic_from the base grows with the position, as Hugging Face's "dynamic" NTK scaling has it for a
+ * sequence that ends there. */
+static float dynamic_inv_freq(const struct plan_rope *rope, uint32_t position, uint32_t pair)
+{
+    float dims = (float)rope->dims;
+    float stretch = rope->factor * (float)(position + 1) / (float)rope->dynamic_from - (rope->factor - 1.0f);
+    float base = rope->base * powf(stretch, dims / (dims - 2.0f));
+    return powf(base, -2.0f * (float)pair / dims);
+}
+
+static void fill_rope(const struct plan_rope *rope, uint32_t position, float *cos_sin)
+{
+    uint32_t pairs = rope->dims / 2;
+    bool dynamic = rope->dynamic_from && position >= rope->dynamic_from;
+    for (uint32_t i = 0; i < pairs; i++) {
+        float inv_freq = dynamic ? dynamic_inv_freq(rope, position, i) : rope->inv_freq[i];
+        float angle = (float)position * inv_freq;
+        cos_sin[i] = cosf(angle) * rope->scale;
+        cos_sin[pairs + i] = sinf(angle) * rope->scale;
+    }
+}
+
+static void fill_rope_tables(struct cpu_model *model, uint32_t thread)
+{
+    uint32_t begin, end;
+    own_rows(model, DOMAIN_TOKENS, thread, &begin, &end);
+    for (uint32_t i = 0; i < model->n_ropes; i++) {
+        const struct rope_table *table = &model->ropes[i];
+        for (uint32_t row = begin; row < end; row++)
+            fill_rope(table->rope, model->batch->positions[row],
+                      table->cos_sin + (size_t)row * table->rope->dims);
+    }
+}
+
+static const float *rope_row(const struct cpu_model *model, const struct plan_rope *rope, uint32_t token)
+{
+    const struct rope_table *table = model->ropes;
+    while (table->rope != rope)
+        table++;
+    return table->cos_sin + (size_t)token * rope->dims;
+}
+
+/* ---- operations on one row ---- */
+
+static void norm_row(const struct cpu_model *model, const struct plan_op *op, uint32_t row)
+{
+    const float *in = view_row(model, op->in, row);
+    float *out = view_row(model, op->out, row);
+    uint32_t n = op->in.width / op->norm.n_groups;
+    for (uint32_t g = 0; g < op->norm.n_groups; g++)
+        model->kernels.rms_norm(in + (size_t)g * n, op->norm.weight, op->norm.eps, n, out + (size_t)g * n);
+}
+
+static void embed_row(const struct cpu_model *model, const struct plan_op *op, uint32_t row)
+{
+    float *out = view_row(model, op->out, row);
+    model->kernels.unpack_row(op->embed.weight, 0, (uint32_t)model->batch->tokens[row], out);
+    if (op->embed.scale != 1.0f)
+        for (uint32_t i = 0; i < op->out.width; i++)
+            out[i] *= op->embed.scale;
+}
+
+static void kv_store_row(const struct cpu_model *model, const struct plan_op *op, uint32_t row)
+{
+    const struct backend_batch *batch = model->batch;
+    uint32_t index = op->kv_store.cache, kv_bits = model->options.kv_bits;
+    const struct plan_cache *cache = &model->plan->caches[index];
+    uint32_t token = row_token(model, op_domain(model->plan, op), row), position = batch->positions[token];
+    uint32_t page = batch->sequences[batch->sequence[token]].pages[position / BACKEND_PAGE_TOKENS];
+    uint8_t *bytes = model->cache_base[index] + page * model->cache_page_bytes[index];
+    const float *keys = view_row(model, op->in, row), *values = view_row(model, op->in2, row);
+    for (uint32_t head = 0; head < cache->n_kv_heads; head++)
+        model->kernels.kv_store(keys + (size_t)head * cache->k_dim, values + (size_t)head * cache->v_dim,
+                                cache->k_dim, kv_bits, position,
+                                bytes + kv_key_offset(head, cache->k_dim, kv_bits),
+                                bytes + kv_value_offset(head, cache->k_dim, kv_bits));
+}
+
+static void execute_row(const struct cpu_model *model, const struct plan_op *op, enum plan_domain domain,
+                        uint32_t row)
+{
+    const struct kernels *kernels = &model->kernels;
+    switch (op->kind) {
+    case PLAN_EMBED:
+        embed_row(model, op, row);
+        break;
+    case PLAN_NORM:
+        norm_row(model, op, row);
+        break;
+    case PLAN_ROPE:
+        kernels->rope(view_row(model, op->out, row), op->rope.n_heads, op->rope.head_dim, op->rope.rope->dims,
+                      op->rope.rope->interleaved,
+                      rope_row(model, op->rope.rope, row_token(model, domain, row)));
+        break;
+    case PLAN_KV_STORE:
+        kv_store_row(model, op, row);
+        break;
+    case PLAN_ACT_MUL:
+        kernels->act_mul(op->act_mul.activation, view_row(model, op->in, row), view_row(model, op->in2, row),
+                         op->out.width, view_row(model, op->out, row));
+        break;
+    case PLAN_ADD:
+        kernels->add(view_row(model, op->in, row), view_row(model, op->in2, row), op->out.width,
+                     view_row(model, op->out, row));
+        break;
+    case PLAN_ROUTE:
+        execute_route(op, view_row(model, op->in, row), view_row(model, op->out, row));
+        break;
+    case PLAN_SELECT:
+        memcpy(view_row(model, op->out, row), view_row(model, op->in, model->output_token[row]),
+               op->out.width * sizeof(float));
+        break;
+    default: /* LINEAR, ATTEND and EXPERTS have phases of their own */
+        break;
+    }
+}
+
+/* Operation by operation over this thread's rows: each operation's weights and code stay warm. */
+static void execute_rows(struct cpu_model *model, const struct phase *phase, uint32_t thread)
+{
+    uint32_t begin, end;
+    own_rows(model, phase->domain, thread, &begin, &end);
+    for (uint32_t i = 0; i < phase->n_ops; i++)
+        for (uint32_t row = begin; row < end; row++)
+            execute_row(model, &model->plan->ops[phase->first_op + i], phase->domain, row);
+}
+
+/* ---- matrix products ---- */
+
+static struct q8_rows phase_codes(const struct cpu_model *model, const struct phase *phase, uint32_t input,
+                                  uint32_t cols)
+{
+    struct q8_rows codes = model->inputs[input];
+    codes.group = phase->inputs[input].group;
+    codes.code_stride = (cols + KERNEL_CODE_ALIGN - 1) / KERNEL_CODE_ALIGN * KERNEL_CODE_ALIGN;
+    codes.group_stride = (cols / codes.group + 15) / 16 * 16;
+    return codes;
+}
+
+static void round_inputs(struct cpu_model *model, const struct phase *phase, uint32_t thread)
+{
+    struct plan_view in = model->plan->ops[phase->first_op].in;
+    uint32_t begin, end;
+    own_rows(model, phase->domain, thread, &begin, &end);
+    for (uint32_t i = 0; i < phase->n_inputs; i++) {
+        struct q8_rows codes = phase_codes(model, phase, i, in.width);
+        for (uint32_t row = begin; row < end; row++)
+            model->kernels.quantize_row(view_row(model, in, row), in.width, phase->inputs[i].order, &codes,
+                                        row);
+    }
+}
+
+static void add_bias(const struct cpu_model *model, const struct plan_op *op, uint32_t rows, uint32_t begin,
+                     uint32_t end)
+{
+    for (uint32_t row = 0; row < rows; row++) {
+        float *out = view_row(model, op->out, row);
+        for (uint32_t r = begin; r < end; r++)
+            out[r] += op->linear.bias[r];
+    }
+}
+
+uint32_t piece_rows(const struct cpu_model *model, uint32_t total, uint64_t row_bytes, uint32_t n_tokens)
+{
+    enum { STEP = 16, MANY_TOKENS_ROWS = 64, PIECE_BYTES = 128 * 1024 };
+    uint64_t rows = n_tokens >= STEP ? MANY_TOKENS_ROWS : PIECE_BYTES / (row_bytes + 1);
+    uint64_t fair = total / (threads_count(model->threads) * (uint64_t)8);
+    if (rows > fair)
+        rows = fair;
+    return (uint32_t)((rows + STEP) / STEP * STEP);
+}
+
+static void linear_piece(struct cpu_model *model, const struct phase *phase, uint32_t index, uint32_t begin,
+                         uint32_t end, uint32_t rows, void *scratch)
+{
+    const struct plan_op *op = &model->plan->ops[index];
+    const struct weight *weight = op->linear.weight;
+    float *out = view_row(model, op->out, 0);
+    size_t out_stride = model->plan->slots[op->out.slot].width;
+    uint32_t input = model->op_input[index];
+    if (input == INPUT_F32) {
+        model->kernels.linear_f32(weight, 0, begin, end, view_row(model, op->in, 0),
+                                  model->plan->slots[op->in.slot].width, rows, out, out_stride, scratch);
+    } else {
+        struct q8_rows codes = phase_codes(model, phase, input, op->in.width);
+        model->kernels.linear_int8(weight, 0, begin, end, &codes, rows, out, out_stride, scratch);
+    }
+    if (op->linear.bias)
+        add_bias(model, op, rows, begin, end);
+}
+
+/* Weight rows are handed out in pieces that never cross from one matrix to the next. */
+static void execute_linear(struct cpu_model *model, const struct phase *phase, uint32_t thread)
+{
+    uint32_t rows = step_rows(model, phase->domain);
+    if (!rows)
+        return;
+    const struct plan_op *ops = model->plan->ops + phase->first_op;
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < phase->n_ops; i++)
+        total += ops[i].linear.weight->rows;
+    uint32_t size = piece_rows(model, total, weight_row_bytes(ops[0].linear.weight), rows);
+    void *scratch = thread_scratch(model, thread);
+    atomic_uint *next = &model->next[phase - model->phases];
+    uint32_t op = 0, op_first = 0; /* op_first: the number of the current op's first piece */
+    for (;;) {
+        uint32_t piece = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
+        for (; op < phase->n_ops; op++) {
+            uint32_t pieces = (ops[op].linear.weight->rows + size - 1) / size;
+            if (piece < op_first + pieces)
+                break;
+            op_first += pieces;
+        }
+        if (op == phase->n_ops)
+            return;
+        uint32_t begin = (piece - op_first) * size, end = begin + size, all = ops[op].linear.weight->rows;
+        linear_piece(model, phase, phase->first_op + op, begin, end < all ? end : all, rows, scratch);
+    }
+}
+
+/* ---- attention ---- */
+
+static void attend_head(const struct cpu_model *model, const struct plan_op *op, struct tile tile,
+                        uint32_t kv_head, void *scratch)
+{
+    const struct backend_batch *batch = model->batch;
+    const struct plan_cache *cache = &model->plan->caches[op->attend.cache];
+    enum plan_domain domain = op_domain(model->plan, op);
+    uint32_t per_kv = op->attend.n_heads / cache->n_kv_heads, dim = op->attend.head_dim;
+    uint32_t kv_bits = model->options.kv_bits, queries = tile.n_rows * per_kv;
+    struct attend_tile work = {
+        .head_dim = dim,
+        .scale = op->attend.scale,
+        .softcap = op->attend.softcap,
+        .kv_bits = kv_bits,
+        .cache = model->cache_base[op->attend.cache],
+        .pages = batch->sequences[batch->sequence[row_token(model, domain, tile.row)]].pages,
+        .page_bytes = model->cache_page_bytes[op->attend.cache],
+        .key_offset = kv_key_offset(kv_head, dim, kv_bits),
+        .value_offset = kv_value_offset(kv_head, dim, kv_bits),
+    };
+    for (uint32_t query = 0; query < queries; query++) {
+        uint32_t row = tile.row + query / per_kv, head = kv_head * per_kv + query % per_kv, n = work.n_rows++;
+        uint32_t position = batch->positions[row_token(model, domain, row)];
+        work.q[n] = view_row(model, op->in, row) + (size_t)head * dim;
+        work.out[n] = view_row(model, op->out, row) + (size_t)head * dim;
+        work.first[n] = cache->window && position >= cache->window ? position - cache->window + 1 : 0;
+        work.last[n] = position;
+        work.sink[n] = op->attend.sinks ? op->attend.sinks + head : NULL;
+        if (work.n_rows == KERNEL_MAX_ATTEND_ROWS || query + 1 == queries) {
+            model->kernels.attend(&work, scratch);
+            work.n_rows = 0;
+        }
+    }
+}
+
+/* Later tiles of a prompt see more keys, so they are handed out first. */
+static void execute_attend(struct cpu_model *model, const struct phase *phase, uint32_t thread)
+{
+    const struct plan_op *op = &model->plan->ops[phase->first_op];
+    uint32_t heads = model->plan->caches[op->attend.cache].n_kv_heads;
+    uint32_t n_tiles = model->n_tiles[phase->domain], n = n_tiles * heads;
+    atomic_uint *next = &model->next[phase - model->phases];
+    void *scratch = thread_scratch(model, thread);
+    for (;;) {
+        uint32_t piece = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
+        if (piece >= n)
+            return;
+        attend_head(model, op, model->tiles[phase->domain][n_tiles - 1 - piece / heads], piece % heads,
+                    scratch);
+    }
+}
+
+/* ---- the step ---- */
+
+static void execute_phase(struct cpu_model *model, const struct phase *phase, uint32_t thread)
+{
+    switch (phase->kind) {
+    case PHASE_ROWS:
+        execute_rows(model, phase, thread);
+        break;
+    case PHASE_LINEAR:
+        if (phase->n_inputs) {
+            round_inputs(model, phase, thread);
+            threads_barrier(model->threads);
+        }
+        execute_linear(model, phase, thread);
+        break;
+    case PHASE_ATTEND:
+        execute_attend(model, phase, thread);
+        break;
+    case PHASE_EXPERTS:
+        execute_experts(model, &model->plan->ops[phase->first_op], thread);
+        break;
+    }
+}
+
+void execute_step(void *context, uint32_t thread)
+{
+    struct cpu_model *model = context;
+    bool traced = model->segment_ns != NULL;
+    uint64_t begin = traced ? clock_now_ns() : 0;
+    fill_rope_tables(model, thread);
+    for (uint32_t i = 0; i < model->n_phases; i++) {
+        const struct phase *phase = &model->phases[i];
+        if (phase->barrier_before && !traced)
+            threads_barrier(model->threads);
+        execute_phase(model, phase, thread);
+        if (!traced)
+            continue;
+        threads_barrier(model->threads);
+        if (thread == 0) {
+            uint64_t now = clock_now_ns();
+            model->segment_ns[i] = now - begin;
+            begin = now;
+        }
+    }
+}

@@ -1,0 +1,211 @@
+/* The engine: THE boundary between whatever wants text and whatever computes it.
+ *
+ * An engine owns one model: plan, weights, backend, KV pages, tokenizer. One thread of its own runs the step
+ * loop (admit, build one ragged batch, execute, sample, emit); every function below may be called from any
+ * thread. Results travel up through one bounded event ring per request; a reader that is slow pauses its own
+ * sequence and nobody else's.
+ *
+ * On one backend and ISA results are batch-invariant: the same request gives the same tokens alone or beside
+ * others.
+ */
+#ifndef LLMIND_ENGINE_ENGINE_H
+#define LLMIND_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct engine;
+struct engine_request;
+
+struct engine_options {
+    const char *model;         /* folder */
+    const char *backend, *isa; /* NULL: best here */
+    uint32_t n_threads;        /* 0: all cores this process may use */
+    uint32_t context; /* tokens one sequence may have; 0: the model's own, at most ENGINE_DEFAULT_CONTEXT */
+    uint32_t max_sequences; /* decoding at once; 0: 8 */
+    uint32_t prefill_chunk; /* tokens of prompt in one step; 0: 512 */
+    uint32_t kv_bits;       /* 0: 16; 32 when precise */
+    bool precise;           /* everything in f32 */
+};
+
+enum {
+    ENGINE_DEFAULT_CONTEXT = 8192,
+    ENGINE_MAX_STOPS = 8,
+    ENGINE_MAX_STOP_BYTES = 256,
+    ENGINE_MAX_LOGPROBS = 20
+};
+
+/* Memory is checked against what the machine has before the KV cache is allocated. KV pages are enough for
+ * max_sequences whole contexts, unless that is too much for this machine (see budget.h); then fewer long
+ * requests run at once and the others wait. Errors: those of model_open and backend_prepare, and ERROR_LIMIT
+ * when it does not fit, or context is more than the model's (with figures). */
+int engine_open(const struct engine_options *options, struct engine **out, struct error *error);
+void engine_close(struct engine *engine); /* cancels what runs, joins the thread; NULL is legal */
+
+/* ---- what it is ---- */
+
+struct engine_info {
+    const char *model_name, *model_path, *architecture, *quantization;
+    const char *backend, *isa;
+    uint32_t n_threads, context, vocab, max_sequences, prefill_chunk, kv_bits;
+    bool precise, has_chat_template;
+    uint64_t parameters, weight_bytes, file_bytes;
+    double load_ms; /* engine_open, whole */
+};
+const struct engine_info *engine_info(const struct engine *engine);
+
+struct tokenizer;
+struct plan;
+const struct tokenizer *engine_tokenizer(const struct engine *engine);
+const struct plan *engine_plan(const struct engine *engine);
+
+/* ---- sampling ---- */
+
+struct engine_logit_bias {
+    int32_t token;
+    float bias;
+};
+
+/* Zero is not a default: start from engine_sampling_default (the model's generation_config.json). */
+struct engine_sampling {
+    float temperature;                          /* 0: greedy */
+    uint32_t top_k;                             /* 0: off */
+    float top_p, min_p;                         /* 1 and 0: off */
+    float repetition_penalty;                   /* 1: off; over prompt and answer, as transformers */
+    float presence_penalty, frequency_penalty;  /* over the answer, as OpenAI; 0: off */
+    uint64_t seed;                              /* the same seed gives the same text */
+    const struct engine_logit_bias *logit_bias; /* copied by submit */
+    uint32_t n_logit_bias;
+};
+struct engine_sampling engine_sampling_default(const struct engine *engine);
+
+/* ---- requests ---- */
+
+/* Called on the engine's thread for every prompt position, in order: what the model predicts after it. Must
+ * be quick. */
+typedef void (*engine_logits_function)(void *context, uint32_t position, const float *logits, uint32_t vocab);
+
+struct engine_submit {
+    /* exactly one of the three prompts; copied by submit */
+    const int32_t *tokens;
+    uint32_t n_tokens;
+    const char *text; /* encoded with special tokens added, control literals honoured (raw completion) */
+    const char *messages_json;              /* OpenAI-style messages for the model's chat template */
+    const char *tools_json, *template_json; /* with messages only; may be NULL */
+    bool add_generation_prompt;             /* with messages */
+
+    /* Tokens of the answer, at most. 0 with a logits function: score the prompt only (it ends with
+     * FINISH_LENGTH); otherwise 0 means up to the context. Prompt and max_tokens together must fit the
+     * context. */
+    uint32_t max_tokens;
+    bool ignore_eos;          /* for timed runs: exact token counts */
+    bool show_special;        /* special tokens come as text */
+    const char *const *stops; /* stop strings, not emitted; copied */
+    uint32_t n_stops;
+    struct engine_sampling sampling;
+    bool logprobs;
+    uint32_t top_logprobs; /* alternatives per token, at most ENGINE_MAX_LOGPROBS */
+
+    engine_logits_function on_logits;
+    void *on_logits_context;
+};
+
+/* Tokenizes on the caller's thread and queues the request. *out is the caller's until engine_request_release.
+ * Errors: ERROR_INVALID (the prompt, an option: the message names it), ERROR_LIMIT (longer than the context),
+ * ERROR_UNSUPPORTED (messages, and the model has no chat template). */
+int engine_submit(struct engine *engine, const struct engine_submit *submit, struct engine_request **out,
+                  struct error *error);
+/* Takes effect within one step; the finish event still comes. */
+void engine_cancel(struct engine_request *request);
+/* Cancels when it still runs, waits until the engine has let go, frees. NULL is legal. */
+void engine_request_release(struct engine_request *request);
+
+enum engine_finish {
+    FINISH_NONE,
+    FINISH_STOP,      /* an EOS token or a stop string */
+    FINISH_LENGTH,    /* max_tokens, or the context is full */
+    FINISH_CANCELLED, /* engine_cancel, engine_request_release or engine_close */
+    FINISH_ERROR      /* event.error says why */
+};
+
+/* In this order: PREFILL ..., TOKEN ..., FINISH. The token that ends the answer (EOS, or the one that
+ * completes a stop string) comes as an event too and is counted; EOS has no text. Progress is left out when
+ * the reader is late, tokens never are. */
+enum engine_event_kind {
+    EVENT_PREFILL, /* progress: prompt_done of prompt_tokens */
+    EVENT_TOKEN,   /* one generated token, and the text it completes (may be empty) */
+    EVENT_FINISH   /* the last event: reason, the rest of the text, timings */
+};
+
+/* Natural logarithm of softmax(logits of the model): before bias, penalties and temperature. */
+struct engine_logprob {
+    int32_t token;
+    float logprob;
+};
+
+/* One monotonic clock (platform/clock.h), nanoseconds. */
+struct engine_timings {
+    uint64_t accepted_ns;      /* t0: submit was called */
+    uint64_t tokenized_ns;     /* prompt encoded */
+    uint64_t prefill_start_ns; /* first step with a token of this prompt began */
+    uint64_t first_token_ns;   /* t1 */
+    uint64_t last_token_ns;    /* tn */
+    uint32_t prompt_tokens, cached_tokens, generated_tokens;
+};
+
+enum { ENGINE_EVENT_TEXT = 512 };
+
+struct engine_event {
+    enum engine_event_kind kind;
+    uint64_t time_ns;
+    uint32_t prompt_done, prompt_tokens; /* PREFILL */
+    int32_t token;                       /* TOKEN */
+    uint16_t text_length;                /* TOKEN and FINISH; bytes, whole UTF-8 characters */
+    char text[ENGINE_EVENT_TEXT];
+    bool more_text; /* TOKEN: a further event of the same token follows (very long pieces) */
+    float logprob;  /* TOKEN, with logprobs */
+    uint32_t n_top;
+    struct engine_logprob top[ENGINE_MAX_LOGPROBS];
+    enum engine_finish finish;     /* FINISH */
+    struct error error;            /* FINISH_ERROR */
+    struct engine_timings timings; /* FINISH */
+};
+
+/* The next event, waiting up to timeout_ms (< 0: for ever). Returns 1 with *event filled, 0 on time-out, -1
+ * after EVENT_FINISH was taken. One reader per request. */
+int engine_next_event(struct engine_request *request, struct engine_event *event, int timeout_ms);
+
+/* ---- figures ---- */
+
+struct engine_stats {
+    uint32_t active_sequences, queued_requests;
+    uint32_t pages_total, pages_used;
+    uint64_t steps, prefill_tokens, generated_tokens, finished_requests, cancelled_requests;
+    uint64_t weight_bytes, kv_bytes, scratch_bytes; /* allocated */
+    uint64_t kv_used_bytes;
+};
+void engine_stats(struct engine *engine, struct engine_stats *out);
+
+/* Runs one decode step of n_tokens random sequences (one token each, at most max_sequences) at a depth, with
+ * and without tracing, several times in turn, and returns nanoseconds per segment of the traced run of median
+ * length; names come from the plan. The depth is really filled first, which takes as long as prefilling it.
+ * Fails with ERROR_BUSY while requests run; requests submitted meanwhile wait. The arrays are malloc'ed, the
+ * caller's. */
+struct engine_trace_segment {
+    const char *name; /* "layers.0.self_attn.q_proj … v_proj"; owned by the trace */
+    uint32_t first_op, n_ops;
+    uint64_t ns;
+};
+struct engine_trace {
+    uint32_t n_segments;
+    struct engine_trace_segment *segments;
+    uint64_t traced_step_ns, plain_step_ns;
+};
+int engine_trace(struct engine *engine, uint32_t n_tokens, uint32_t depth, struct engine_trace *out,
+                 struct error *error);
+void engine_trace_free(struct engine_trace *trace);
+
+#endif
