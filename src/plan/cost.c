@@ -94,6 +94,12 @@ static void add_experts(const struct plan_op *op, double rows, struct plan_cost 
                   (2 * numbers / n_experts + ACT_MUL_FLOPS * (double)gate->rows + 2 * (double)down->rows);
 }
 
+static uint64_t norm_bytes(const struct plan_op *op)
+{
+    uint32_t weights = op->in.width / op->norm.n_groups;
+    return (uint64_t)weights * sizeof(float);
+}
+
 struct plan_cost plan_op_cost(const struct plan *plan, const struct plan_op *op, const struct plan_step *step)
 {
     struct plan_cost cost = {0};
@@ -104,7 +110,7 @@ struct plan_cost plan_op_cost(const struct plan *plan, const struct plan_op *op,
         cost.flops = op->embed.scale == 1.0f ? 0 : rows * op->out.width;
         break;
     case PLAN_NORM:
-        cost.weight_bytes = rows > 0 ? (double)(op->in.width / op->norm.n_groups) * sizeof(float) : 0;
+        cost.weight_bytes = rows > 0 ? (double)norm_bytes(op) : 0;
         cost.flops = rows * op->in.width * NORM_FLOPS;
         break;
     case PLAN_LINEAR:
@@ -204,7 +210,7 @@ uint64_t plan_weight_bytes(const struct plan *plan)
         if (op->kind == PLAN_LINEAR && op->linear.bias)
             bytes += (uint64_t)op->linear.weight->rows * sizeof(float);
         if (op->kind == PLAN_NORM)
-            bytes += (uint64_t)(op->in.width / op->norm.n_groups) * sizeof(float);
+            bytes += norm_bytes(op);
     }
     return bytes;
 }

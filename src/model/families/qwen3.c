@@ -1,0 +1,11 @@
+/* Qwen3: RMS norms over each head of queries and keys before the rotation, and no biases unless
+ * attention_bias says so. */
+#include "model/families/families.h"
+
+int qwen3_write(struct decoder *decoder)
+{
+    decoder->qk_norm = true;
+    decoder->qkv_bias = decoder->output_bias = decoder->spec->attention_bias;
+    decoder->window = decoder_qwen_window;
+    return decoder_write(decoder);
+}

@@ -1,0 +1,157 @@
+#include "model/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/checkpoint.h"
+#include "model/describe.h"
+#include "model/families/families.h"
+#include "model/generation.h"
+#include "model/json_file.h"
+#include "model/quantization.h"
+#include "model/spec.h"
+#include "model/weights.h"
+#include "platform/file.h"
+
+struct model {
+    struct arena arena;
+    struct checkpoint checkpoint;
+    struct plan plan;
+    struct model_info info;
+    struct model_generation generation;
+};
+
+/* The last part of a path, without slashes at its end. */
+static char *folder_name(struct arena *arena, const char *folder)
+{
+    size_t end = strlen(folder);
+    while (end > 1 && folder[end - 1] == '/')
+        end--;
+    size_t start = end;
+    while (start > 0 && folder[start - 1] != '/')
+        start--;
+    return arena_printf(arena, "%.*s", (int)(end - start), folder + start);
+}
+
+static int find_family(const json_t *config, const struct model_family **out, struct error *error)
+{
+    struct json_fields fields = {.object = config, .where = "config.json", .error = error};
+    const char *type = json_fields_string(&fields, "model_type", NULL);
+    if (fields.status == 0 && !type)
+        json_fields_fail(&fields, ERROR_INVALID, "model_type", "is missing");
+    if (fields.status)
+        return fields.status;
+    *out = family_find(type);
+    if (!*out)
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "the architecture %.80s is not supported; supported are: %s", type, family_list());
+    return 0;
+}
+
+static int compile(struct model *model, const json_t *config, struct error *error)
+{
+    const struct model_family *family = NULL;
+    struct model_spec spec;
+    struct quantization quantization;
+    int status = find_family(config, &family, error);
+    if (status == 0)
+        status = spec_read(config, &family->defaults, &model->arena, &spec, error);
+    if (status == 0)
+        status = quantization_read(config, &quantization, error);
+    if (status == 0)
+        status = checkpoint_open(&model->checkpoint, model->info.path, &model->arena, error);
+    if (status)
+        return status;
+    struct weights weights = {.checkpoint = &model->checkpoint,
+                              .quantization = &quantization,
+                              .arena = &model->arena,
+                              .error = error};
+    struct plan_builder builder;
+    plan_builder_init(&builder, &model->arena, error);
+    builder.plan.family = family->model_type;
+    struct decoder decoder = {.builder = &builder, .weights = &weights, .spec = &spec};
+    status = family->write(&decoder);
+    if (status == 0)
+        status = weights_check_leftovers(&weights);
+    if (status)
+        return status;
+    model->plan = builder.plan;
+    model->info.architecture = family->model_type;
+    model->info.parameters = weights.parameters;
+    model->info.weight_bytes = weights.bytes;
+    model->info.file_bytes = model->checkpoint.file_bytes;
+    model->info.context = spec.context;
+    model->info.quantization = describe_weights(&model->plan, &model->arena);
+    return model->info.quantization ? 0 : error_memory(error, "the model's description", 0);
+}
+
+static int read_generation(struct model *model, const json_t *config, struct error *error)
+{
+    json_t *generation = NULL;
+    int status = json_file_read(model->info.path, "generation_config.json", &generation, error);
+    if (status == 0 || status == ERROR_NOT_FOUND)
+        status = generation_read(config, generation, &model->generation, error);
+    json_decref(generation);
+    return status;
+}
+
+static int open_folder(struct model *model, const char *folder, struct error *error)
+{
+    model->info.path = arena_strdup(&model->arena, folder);
+    model->info.name = folder_name(&model->arena, folder);
+    if (!model->info.path || !model->info.name)
+        return error_memory(error, "the model", strlen(folder));
+    if (!file_is_folder(folder))
+        return error_set(error, ERROR_NOT_FOUND, "there is no model folder %s", folder);
+    json_t *config = NULL;
+    int status = json_file_read(folder, "config.json", &config, error);
+    if (status == 0)
+        status = compile(model, config, error);
+    if (status == 0)
+        status = read_generation(model, config, error);
+    json_decref(config);
+    return status;
+}
+
+int model_open(const char *folder, struct model **out, struct error *error)
+{
+    struct model *model = calloc(1, sizeof *model);
+    if (!model)
+        return error_memory(error, "the model", sizeof *model);
+    arena_init(&model->arena);
+    int status = open_folder(model, folder, error);
+    if (status)
+        model_close(model);
+    else
+        *out = model;
+    return status;
+}
+
+void model_close(struct model *model)
+{
+    if (!model)
+        return;
+    checkpoint_close(&model->checkpoint);
+    arena_free(&model->arena);
+    free(model);
+}
+
+const struct plan *model_plan(const struct model *model)
+{
+    return &model->plan;
+}
+
+const struct model_info *model_info(const struct model *model)
+{
+    return &model->info;
+}
+
+const struct model_generation *model_generation(const struct model *model)
+{
+    return &model->generation;
+}
+
+const char *model_supported_architectures(void)
+{
+    return family_list();
+}

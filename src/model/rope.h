@@ -1,0 +1,41 @@
+/* Rotary position embeddings and the ways of stretching them, as config.json names them: default, linear,
+ * dynamic, llama3, yarn. The reference for numbers is mlx_lm/models/rope_utils.py.
+ */
+#ifndef LLMIND_MODEL_ROPE_H
+#define LLMIND_MODEL_ROPE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "plan/plan.h"
+
+enum rope_kind { ROPE_DEFAULT, ROPE_LINEAR, ROPE_DYNAMIC, ROPE_LLAMA3, ROPE_YARN };
+
+struct rope_spec {
+    enum rope_kind kind;
+    bool interleaved; /* "rope_traditional" */
+    double theta, factor;
+    uint32_t max_positions;      /* max_position_embeddings */
+    uint32_t original_positions; /* llama3, yarn */
+    double low_freq_factor, high_freq_factor;
+    double beta_fast, beta_slow;
+    double mscale, mscale_all_dim; /* yarn */
+    double attention_factor;       /* yarn: used instead of mscale when above 0 */
+    bool truncate;                 /* yarn: round the correction range outwards */
+};
+
+/* Reads rope_theta, rope_traditional, and rope_scaling or (transformers 5) rope_parameters. default_theta as
+ * json_fields_number takes it. */
+int rope_spec_read(const json_t *config, double default_theta, uint32_t max_positions, struct rope_spec *out,
+                   struct error *error);
+
+/* Tokens the stretched embedding is meant for. */
+uint32_t rope_context(const struct rope_spec *spec);
+
+/* Frequencies for heads of `dims` rotated dimensions. NULL when memory is short. */
+const struct plan_rope *rope_build(const struct rope_spec *spec, uint32_t dims, struct arena *arena);
+
+#endif

@@ -1,0 +1,42 @@
+/* Finding a module's tensors and checking them: from names in a file to a `struct weight` that a backend may
+ * trust.
+ *
+ * A linear or embedding module NAME has NAME.weight, when quantized NAME.scales (and NAME.biases when affine,
+ * NAME.global_scale when nvfp4 has one), and may have NAME.bias. Matrices stay where they are in the mapped
+ * file; vectors (norms, biases) are copied to f32, since they are small and read by every kernel.
+ */
+#ifndef LLMIND_MODEL_WEIGHTS_H
+#define LLMIND_MODEL_WEIGHTS_H
+
+#include "base/arena.h"
+#include "model/checkpoint.h"
+#include "model/quantization.h"
+#include "plan/weight.h"
+
+/* One per opening; the first failure stays in status, and later calls return NULL. */
+struct weights {
+    const struct checkpoint *checkpoint;
+    const struct quantization *quantization;
+    struct arena *arena;
+    struct error *error;
+    int status;
+    uint64_t parameters; /* numbers found so far, not packed words */
+    uint64_t bytes;      /* of their tensors */
+};
+
+bool weights_have(const struct weights *weights, const char *module, const char *suffix);
+
+/* The matrix [rows, cols] of a module; n_experts > 0: a stack [n_experts, rows, cols] of them. */
+const struct weight *weights_matrix(struct weights *weights, const char *module, uint32_t n_experts,
+                                    uint32_t rows, uint32_t cols);
+/* The vector MODULE.SUFFIX of this length, as f32. */
+const float *weights_vector(struct weights *weights, const char *module, const char *suffix, uint32_t length);
+
+/* Counts a tensor as known though the plan does not need it. */
+void weights_ignore(struct weights *weights, const char *module, const char *suffix);
+
+/* After everything was taken: ERROR_UNSUPPORTED naming a tensor that nobody asked for. A bias or a norm that
+ * the program overlooked would give wrong answers without any other sign. */
+int weights_check_leftovers(struct weights *weights);
+
+#endif
