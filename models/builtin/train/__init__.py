@@ -1,0 +1,1 @@
+"""The training recipe of the built-in model: see README.md beside this file."""
