@@ -75,9 +75,10 @@ int backend_prepare(const struct plan *plan, const struct backend_options *optio
                     struct backend_model **out, struct error *error);
 void backend_close(struct backend_model *model); /* NULL is legal */
 
-/* Runs one step. *logits: [n_outputs, vocab] f32, owned by the backend, valid until the next step.
- * segment_ns, when not NULL: [n_segments] nanoseconds each segment took (a traced step: slower, never summed
- * with others). Allocates nothing. Errors: ERROR_INTERNAL when the batch breaks a limit of backend_options.
+/* Runs one step. *logits: [n_outputs, vocab] f32 (NULL when no outputs are wanted: the middle of a prompt),
+ * owned by the backend, valid until the next step. segment_ns, when not NULL: [n_segments] nanoseconds each
+ * segment took (a traced step: slower, never summed with others). Allocates nothing. Errors: ERROR_INTERNAL
+ * when the batch breaks a limit of backend_options.
  */
 int backend_step(struct backend_model *model, const struct backend_batch *batch, const float **logits,
                  uint64_t *segment_ns, struct error *error);

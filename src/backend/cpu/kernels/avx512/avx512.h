@@ -17,7 +17,7 @@
 /* A mask of the first n of 16 lanes, n >= 0. */
 ALWAYS_INLINE __mmask16 first_lanes(uint32_t n)
 {
-    return n >= 16 ? (__mmask16)0xFFFF : (__mmask16)((1u << n) - 1u);
+    return (__mmask16)(n >= 16 ? 0xFFFFu : (1u << n) - 1u);
 }
 
 /* A mask of the first n of 64 bytes. */

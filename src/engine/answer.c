@@ -1,0 +1,148 @@
+/* What one request makes of its part of a step: progress, logits handed out, a token drawn, its text. */
+#include <string.h>
+
+#include "engine/state.h"
+#include "platform/clock.h"
+
+static bool is_eos(const struct engine *engine, int32_t token)
+{
+    for (uint32_t i = 0; i < engine->n_eos; i++)
+        if (engine->eos[i] == token)
+            return true;
+    return false;
+}
+
+/* Bytes of text that fit one event: whole characters. */
+static size_t event_part(const char *text, size_t length)
+{
+    if (length <= ENGINE_EVENT_TEXT)
+        return length;
+    size_t n = ENGINE_EVENT_TEXT;
+    while (n > ENGINE_EVENT_TEXT - 4 && ((unsigned char)text[n] & 0xC0) == 0x80)
+        n--;
+    return n;
+}
+
+/* Sends the first `length` bytes of the text with a token's event, in as many events as it takes. */
+static void send_token(struct engine_request *request, struct engine_event *event, size_t length)
+{
+    const char *text = request->stops.text;
+    do {
+        size_t n = event_part(text, length);
+        memcpy(event->text, text, n);
+        event->text_length = (uint16_t)n;
+        event->more_text = n < length;
+        stream_push(&request->stream, event, 0);
+        text += n;
+        length -= n;
+    } while (length);
+}
+
+/* Adds the token's text to what is held back and returns the bytes that may go out. */
+static size_t add_text(struct engine *engine, struct engine_request *request, int32_t token)
+{
+    size_t ready;
+    size_t n = detokenizer_push(&request->detokenizer, token, stops_tail(&request->stops), engine->max_piece);
+    if (stops_push(&request->stops, n, &ready)) {
+        request->text_ended = true;
+        request->finish = FINISH_STOP;
+    }
+    return ready;
+}
+
+static void generate(struct engine *engine, struct engine_request *request, const float *logits)
+{
+    int32_t token;
+    if (sampler_draw(&engine->sampler, &request->sampling, &request->penalties, request->n_generated, logits,
+                     &token, &request->error)) {
+        request->finish = FINISH_ERROR;
+        return;
+    }
+    struct engine_event *event = &engine->event;
+    *event = (struct engine_event){.kind = EVENT_TOKEN, .token = token};
+    if (request->logprobs) {
+        event->n_top = request->n_top;
+        sampler_logprobs(logits, engine->plan->vocab, token, request->n_top, &event->logprob, event->top);
+    }
+    event->time_ns = request->timings.last_token_ns = clock_now_ns();
+    if (!request->n_generated++)
+        request->timings.first_token_ns = event->time_ns;
+    request->timings.generated_tokens = request->n_generated;
+    request->last_token = token;
+    penalties_add(&request->penalties, token, true);
+    engine->step_generated++;
+
+    size_t ready = 0;
+    if (!request->ignore_eos && is_eos(engine, token))
+        request->finish = FINISH_STOP;
+    else
+        ready = add_text(engine, request, token);
+    send_token(request, event, ready);
+    stops_consume(&request->stops, ready);
+    if (!request->finish && request->n_generated == request->max_tokens)
+        request->finish = FINISH_LENGTH;
+}
+
+static void send_progress(struct engine *engine, struct engine_request *request)
+{
+    engine->event = (struct engine_event){.kind = EVENT_PREFILL,
+                                          .time_ns = clock_now_ns(),
+                                          .prompt_done = request->n_cached,
+                                          .prompt_tokens = request->n_prompt};
+    /* A late reader misses progress, never a token. */
+    stream_push(&request->stream, &engine->event, request->events_per_token);
+}
+
+void answer_step(struct engine *engine, struct engine_request *request, const float *logits)
+{
+    uint32_t first = request->n_cached;
+    request->n_cached += request->step_tokens;
+    if (first < request->n_prompt) {
+        engine->step_prefill += request->step_tokens;
+        send_progress(engine, request);
+        size_t vocab = engine->plan->vocab;
+        for (uint32_t row = 0; request->on_logits && row < request->step_rows; row++)
+            request->on_logits(request->on_logits_context, first + row, logits + row * vocab,
+                               engine->plan->vocab);
+        if (request->n_cached < request->n_prompt)
+            return;
+        if (!request->max_tokens) {
+            request->finish = FINISH_LENGTH;
+            return;
+        }
+        logits += (request->step_rows - 1) * vocab;
+    }
+    generate(engine, request, logits);
+}
+
+/* What is still held back, and the replacement of a character that never got its rest. */
+static size_t last_text(struct engine_request *request, char *out)
+{
+    if (request->text_ended)
+        return 0;
+    size_t ready;
+    size_t n = detokenizer_finish(&request->detokenizer, stops_tail(&request->stops), REPLACEMENT_BYTES);
+    if (!stops_push(&request->stops, n, &ready))
+        ready = request->stops.length;
+    memcpy(out, request->stops.text, ready);
+    return ready;
+}
+
+void answer_finish(struct engine *engine, struct engine_request *request)
+{
+    struct engine_event *event = &engine->event;
+    *event = (struct engine_event){.kind = EVENT_FINISH,
+                                   .time_ns = clock_now_ns(),
+                                   .finish = request->finish,
+                                   .prompt_done = request->n_cached < request->n_prompt ? request->n_cached
+                                                                                        : request->n_prompt,
+                                   .prompt_tokens = request->n_prompt,
+                                   .timings = request->timings};
+    if (request->finish == FINISH_ERROR)
+        event->error = request->error;
+    event->text_length = (uint16_t)last_text(request, event->text);
+    stream_finish(&request->stream, event);
+}
+
+_Static_assert(ENGINE_MAX_STOP_BYTES - 1 + REPLACEMENT_BYTES <= ENGINE_EVENT_TEXT,
+               "what is held back fits the finish event");

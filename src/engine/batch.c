@@ -1,0 +1,118 @@
+/* One ragged step: who gives how many tokens.
+ *
+ * Every sequence that decodes gives its token. Beside them prompts share the prefill chunk in equal parts,
+ * what short ones leave going to the oldest: a short prompt is not stuck behind a long one, and nobody
+ * starves. A prompt that is scored wants logits for each of its tokens; those rows are shared in the same
+ * way.
+ */
+#include "engine/state.h"
+
+void batch_clear(struct engine *engine)
+{
+    engine->batch.n_tokens = engine->batch.n_outputs = engine->batch.n_sequences = 0;
+}
+
+void batch_append(struct engine *engine, const int32_t *tokens, uint32_t n, uint32_t first_position,
+                  uint32_t n_outputs, const uint32_t *pages, uint32_t n_pages)
+{
+    struct backend_batch *batch = &engine->batch;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t place = batch->n_tokens++;
+        engine->tokens[place] = tokens[i];
+        engine->positions[place] = first_position + i;
+        engine->sequence[place] = batch->n_sequences;
+        if (n - i <= n_outputs)
+            engine->outputs[batch->n_outputs++] = place;
+    }
+    engine->sequences[batch->n_sequences++] = (struct backend_sequence){.pages = pages, .n_pages = n_pages};
+}
+
+static bool in_prefill(const struct engine_request *request)
+{
+    return request->n_cached < request->n_prompt;
+}
+
+static uint32_t minimum(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The i-th of n equal parts of what is left, at least 1 where anything is left. */
+static uint32_t equal_part(uint32_t left, uint32_t n)
+{
+    return left && left < n ? 1 : left / n;
+}
+
+/* Prompt tokens each request could take in this step, limited by the rows of logits where it is scored. */
+static uint32_t find_wants(struct engine *engine)
+{
+    uint32_t rows_left = SCORE_ROWS, n_scored = 0, n_prefill = 0;
+    for (uint32_t i = 0; i < engine->n_active; i++)
+        n_scored += in_prefill(engine->active[i]) && engine->active[i]->on_logits;
+    for (uint32_t i = 0; i < engine->n_active; i++) {
+        const struct engine_request *request = engine->active[i];
+        engine->shares[i] = in_prefill(request) ? request->n_prompt - request->n_cached : 0;
+        if (engine->shares[i] && request->on_logits) {
+            engine->shares[i] = minimum(engine->shares[i], equal_part(rows_left, n_scored--));
+            rows_left -= engine->shares[i];
+        }
+        n_prefill += engine->shares[i] != 0;
+    }
+    return n_prefill;
+}
+
+/* Turns wants into shares of the prefill chunk. */
+static void share_chunk(struct engine *engine, uint32_t n_prefill)
+{
+    uint32_t left = engine->info.prefill_chunk;
+    uint32_t unmet = 0;
+    for (uint32_t i = 0; i < engine->n_active; i++) {
+        uint32_t want = engine->shares[i];
+        if (!want)
+            continue;
+        uint32_t share = minimum(want, equal_part(left, n_prefill--));
+        engine->active[i]->step_tokens = share;
+        left -= share;
+        unmet += want - share;
+    }
+    for (uint32_t i = 0; i < engine->n_active && left && unmet; i++) {
+        uint32_t want = engine->shares[i];
+        if (!want)
+            continue;
+        uint32_t more = minimum(want - engine->active[i]->step_tokens, left);
+        engine->active[i]->step_tokens += more;
+        left -= more;
+    }
+}
+
+static void append_request(struct engine *engine, struct engine_request *request)
+{
+    bool prefill = in_prefill(request);
+    uint32_t n = request->step_tokens, end = request->n_cached + n;
+    while (request->n_pages < kvcache_pages_for(end))
+        request->pages[request->n_pages++] = kvcache_take(&engine->kvcache);
+    if (prefill && request->on_logits)
+        request->step_rows = n;
+    else
+        request->step_rows = end >= request->n_prompt;
+    request->step_first_row = engine->batch.n_outputs;
+    batch_append(engine, prefill ? request->prompt + request->n_cached : &request->last_token, n,
+                 request->n_cached, request->step_rows, request->pages, request->n_pages);
+}
+
+void batch_build(struct engine *engine)
+{
+    batch_clear(engine);
+    for (uint32_t i = 0; i < engine->n_active; i++) {
+        struct engine_request *request = engine->active[i];
+        request->step_tokens = 0;
+        if (in_prefill(request) || !stream_has_room(&request->stream, request->events_per_token))
+            continue;
+        request->step_tokens = 1;
+        append_request(engine, request);
+    }
+    share_chunk(engine, find_wants(engine));
+    for (uint32_t i = 0; i < engine->n_active; i++)
+        if (in_prefill(engine->active[i]) && engine->active[i]->step_tokens)
+            append_request(engine, engine->active[i]);
+}

@@ -1,0 +1,266 @@
+/* Opening and closing: everything an engine will ever allocate for its own thread is allocated here. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/budget.h"
+#include "engine/engine.h"
+#include "engine/state.h"
+#include "platform/clock.h"
+
+static int choose_options(struct engine *engine, const struct engine_options *options, struct error *error)
+{
+    struct engine_info *info = &engine->info;
+    uint32_t limit = model_info(engine->model)->context;
+    if (!limit)
+        limit = engine->plan->max_context;
+    info->context = options->context                          ? options->context
+                    : limit && limit < ENGINE_DEFAULT_CONTEXT ? limit
+                                                              : ENGINE_DEFAULT_CONTEXT;
+    if (limit && info->context > limit)
+        return error_set(error, ERROR_LIMIT, "context %u is more than the model's %u tokens", info->context,
+                         limit);
+    if (info->context > INT32_MAX)
+        return error_set(error, ERROR_LIMIT, "context %u is more than %d tokens", info->context, INT32_MAX);
+    info->max_sequences = options->max_sequences ? options->max_sequences : DEFAULT_MAX_SEQUENCES;
+    if (info->max_sequences > LIMIT_MAX_SEQUENCES)
+        return error_set(error, ERROR_LIMIT, "max_sequences %u is more than %d", info->max_sequences,
+                         LIMIT_MAX_SEQUENCES);
+    info->prefill_chunk = options->prefill_chunk ? options->prefill_chunk : DEFAULT_PREFILL_CHUNK;
+    if (info->prefill_chunk > LIMIT_PREFILL_CHUNK)
+        return error_set(error, ERROR_LIMIT, "prefill_chunk %u is more than %d tokens", info->prefill_chunk,
+                         LIMIT_PREFILL_CHUNK);
+    info->precise = options->precise;
+    info->kv_bits = options->kv_bits ? options->kv_bits : options->precise ? 32 : 16;
+    if (info->kv_bits != 16 && info->kv_bits != 32)
+        return error_set(error, ERROR_INVALID, "kv_bits is %u: it must be 16 or 32", info->kv_bits);
+    engine->max_step_tokens = info->prefill_chunk + info->max_sequences;
+    engine->max_step_outputs = SCORE_ROWS + info->max_sequences;
+    return 0;
+}
+
+static int open_text(struct engine *engine, const char *folder, struct error *error)
+{
+    int status = tokenizer_open(folder, &engine->tokenizer, error);
+    if (!status)
+        status = chat_template_open(folder, engine->tokenizer, &engine->chat_template, error);
+    if (status)
+        return status;
+    engine->max_piece = detokenizer_max_piece(engine->tokenizer);
+    if (engine->max_piece < REPLACEMENT_BYTES)
+        engine->max_piece = REPLACEMENT_BYTES; /* what detokenizer_finish may write */
+    if (engine->max_piece > MAX_PIECE_BYTES)
+        return error_set(
+            error, ERROR_LIMIT,
+            "tokenizer.json: a token's text may take %zu bytes, more than the %d that are supported",
+            engine->max_piece, MAX_PIECE_BYTES);
+    const struct model_generation *generation = model_generation(engine->model);
+    for (uint32_t i = 0; i < generation->n_eos && i < MODEL_MAX_EOS; i++)
+        engine->eos[engine->n_eos++] = generation->eos[i];
+    int32_t eos = tokenizer_eos(engine->tokenizer);
+    if (eos >= 0)
+        engine->eos[engine->n_eos++] = eos;
+    return 0;
+}
+
+static int open_backend(struct engine *engine, const struct engine_options *options, struct error *error)
+{
+    struct engine_info *info = &engine->info;
+    engine->page_bytes = backend_page_bytes(engine->plan, info->kv_bits);
+    struct budget_input input = {
+        .weight_file_bytes = model_info(engine->model)->file_bytes,
+        .scratch_bytes =
+            budget_scratch_bytes(engine->plan, engine->max_step_tokens, engine->max_step_outputs),
+        .page_bytes = engine->page_bytes,
+        .context = info->context,
+        .max_sequences = info->max_sequences,
+        .available_bytes = budget_available_bytes(),
+    };
+    int status = budget_pages(&input, &engine->n_pages, error);
+    if (status)
+        return status;
+    struct backend_options backend = {
+        .name = options->backend,
+        .isa = options->isa,
+        .n_threads = options->n_threads,
+        .kv_bits = info->kv_bits,
+        .precise = info->precise,
+        .max_step_tokens = engine->max_step_tokens,
+        .max_step_outputs = engine->max_step_outputs,
+        .max_sequences = info->max_sequences,
+        .n_pages = engine->n_pages,
+    };
+    return backend_prepare(engine->plan, &backend, &engine->backend, error);
+}
+
+static int allocate(struct engine *engine, struct error *error)
+{
+    uint32_t tokens = engine->max_step_tokens, sequences = engine->info.max_sequences;
+    engine->tokens = calloc(tokens, sizeof *engine->tokens);
+    engine->positions = calloc(tokens, sizeof *engine->positions);
+    engine->sequence = calloc(tokens, sizeof *engine->sequence);
+    engine->outputs = calloc(engine->max_step_outputs, sizeof *engine->outputs);
+    engine->sequences = calloc(sequences, sizeof *engine->sequences);
+    engine->shares = calloc(sequences, sizeof *engine->shares);
+    engine->active = calloc(sequences, sizeof *engine->active);
+    if (!engine->tokens || !engine->positions || !engine->sequence || !engine->outputs ||
+        !engine->sequences || !engine->shares || !engine->active)
+        return error_memory(error, "the batch", (unsigned long long)tokens * 12);
+    engine->batch.tokens = engine->tokens;
+    engine->batch.positions = engine->positions;
+    engine->batch.sequence = engine->sequence;
+    engine->batch.outputs = engine->outputs;
+    engine->batch.sequences = engine->sequences;
+    int status = kvcache_init(&engine->kvcache, engine->n_pages, error);
+    return status ? status : sampler_init(&engine->sampler, engine->plan->vocab, error);
+}
+
+static int init_locks(struct engine *engine, struct error *error)
+{
+    if (pthread_mutex_init(&engine->lock, NULL))
+        return error_memory(error, "a lock", sizeof engine->lock);
+    /* glibc's condition variables with default attributes need nothing that could fail */
+    pthread_cond_init(&engine->wake, NULL);
+    pthread_cond_init(&engine->trace_done, NULL);
+    engine->has_lock = true;
+    return 0;
+}
+
+/* Signals are for the threads of the caller: Ctrl-C must not interrupt a step. */
+static int start_thread(struct engine *engine, struct error *error)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int failed = pthread_create(&engine->thread, NULL, scheduler_main, engine);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (failed)
+        return error_set(error, ERROR_MEMORY, "cannot start the engine's thread: %s", strerror(failed));
+    engine->has_thread = true;
+    return 0;
+}
+
+static void describe(struct engine *engine)
+{
+    const struct model_info *model = model_info(engine->model);
+    struct backend_info backend = backend_info(engine->backend);
+    struct backend_memory memory = backend_memory(engine->backend);
+    struct engine_info *info = &engine->info;
+    info->model_name = model->name;
+    info->model_path = model->path;
+    info->architecture = model->architecture;
+    info->quantization = model->quantization;
+    info->parameters = model->parameters;
+    info->weight_bytes = model->weight_bytes;
+    info->file_bytes = model->file_bytes;
+    info->backend = backend.name;
+    info->isa = backend.isa;
+    info->n_threads = backend.n_threads;
+    info->kv_bits = backend.kv_bits;
+    info->vocab = engine->plan->vocab;
+    info->has_chat_template = engine->chat_template != NULL;
+    engine->stats.pages_total = engine->n_pages;
+    engine->stats.weight_bytes = model->weight_bytes + memory.weight_copy_bytes;
+    engine->stats.kv_bytes = memory.kv_bytes;
+    engine->stats.scratch_bytes = memory.scratch_bytes;
+}
+
+int engine_open(const struct engine_options *options, struct engine **out, struct error *error)
+{
+    uint64_t start = clock_now_ns();
+    *out = NULL;
+    if (!options->model)
+        return error_set(error, ERROR_INVALID, "model: no folder is named");
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return error_memory(error, "an engine", sizeof *engine);
+    int status = model_open(options->model, &engine->model, error);
+    if (status)
+        goto out;
+    engine->plan = model_plan(engine->model);
+    if ((status = choose_options(engine, options, error)) != 0)
+        goto out;
+    if ((status = open_text(engine, options->model, error)) != 0)
+        goto out;
+    if ((status = open_backend(engine, options, error)) != 0)
+        goto out;
+    if ((status = allocate(engine, error)) != 0)
+        goto out;
+    if ((status = init_locks(engine, error)) != 0)
+        goto out;
+    describe(engine);
+    engine->info.load_ms = (double)(clock_now_ns() - start) / 1e6;
+    status = start_thread(engine, error);
+out:
+    if (status)
+        engine_close(engine);
+    else
+        *out = engine;
+    return status;
+}
+
+void engine_close(struct engine *engine)
+{
+    if (!engine)
+        return;
+    if (engine->has_thread) {
+        pthread_mutex_lock(&engine->lock);
+        engine->stopping = true;
+        pthread_cond_signal(&engine->wake);
+        pthread_mutex_unlock(&engine->lock);
+        pthread_join(engine->thread, NULL);
+    }
+    if (engine->has_lock) {
+        pthread_cond_destroy(&engine->wake);
+        pthread_cond_destroy(&engine->trace_done);
+        pthread_mutex_destroy(&engine->lock);
+    }
+    sampler_free(&engine->sampler);
+    kvcache_free(&engine->kvcache);
+    free(engine->active);
+    free(engine->shares);
+    free(engine->sequences);
+    free(engine->outputs);
+    free(engine->sequence);
+    free(engine->positions);
+    free(engine->tokens);
+    backend_close(engine->backend);
+    chat_template_close(engine->chat_template);
+    tokenizer_close(engine->tokenizer);
+    model_close(engine->model);
+    free(engine);
+}
+
+const struct engine_info *engine_info(const struct engine *engine)
+{
+    return &engine->info;
+}
+
+const struct tokenizer *engine_tokenizer(const struct engine *engine)
+{
+    return engine->tokenizer;
+}
+
+const struct plan *engine_plan(const struct engine *engine)
+{
+    return engine->plan;
+}
+
+struct engine_sampling engine_sampling_default(const struct engine *engine)
+{
+    const struct model_generation *generation = model_generation(engine->model);
+    return (struct engine_sampling){
+        .temperature = generation->do_sample ? generation->temperature : 0,
+        .top_k = generation->top_k,
+        .top_p = generation->top_p,
+        .min_p = generation->min_p,
+        .repetition_penalty = generation->repetition_penalty,
+    };
+}
+
+void engine_stats(struct engine *engine, struct engine_stats *out)
+{
+    pthread_mutex_lock(&engine->lock);
+    *out = engine->stats;
+    pthread_mutex_unlock(&engine->lock);
+}

@@ -1,0 +1,153 @@
+/* What an engine and its requests are made of. Private to this folder.
+ *
+ * Three kinds of threads meet here: those that call engine.h, the one reader of each request, and the
+ * engine's own thread. Everything below says who touches it. Locks: engine.lock and each stream.lock; a
+ * thread that holds a stream's lock may take the engine's, never the other way round.
+ */
+#ifndef LLMIND_ENGINE_STATE_H
+#define LLMIND_ENGINE_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "base/arena.h"
+#include "engine/engine.h"
+#include "engine/kvcache.h"
+#include "engine/penalties.h"
+#include "engine/sampler.h"
+#include "engine/stops.h"
+#include "engine/stream.h"
+#include "model/model.h"
+#include "text/chat_template.h"
+#include "text/detokenizer.h"
+#include "text/tokenizer.h"
+
+enum {
+    DEFAULT_MAX_SEQUENCES = 8,
+    DEFAULT_PREFILL_CHUNK = 512,
+    LIMIT_MAX_SEQUENCES = 1024,
+    LIMIT_PREFILL_CHUNK = 65536,
+    SCORE_ROWS = 64,         /* logits rows of scored prompts in one step, beside one row per sequence */
+    MIN_RING_EVENTS = 32,    /* a reader may be this many tokens late before its sequence pauses */
+    REPLACEMENT_BYTES = 3,   /* U+FFFD */
+    MAX_PIECE_BYTES = 65536, /* text of one token; a tokenizer with longer ones is refused */
+    MAX_EOS = MODEL_MAX_EOS + 1,
+    TRACE_REPEATS = 5
+};
+
+struct engine_request {
+    /* Constant after submit. */
+    struct engine *engine; /* gone once stream.finished: see stream.h */
+    struct arena arena;    /* owns every array below */
+    const int32_t *prompt;
+    uint32_t n_prompt, max_tokens;
+    bool ignore_eos, logprobs;
+    uint32_t n_top;
+    struct engine_sampling sampling;
+    engine_logits_function on_logits;
+    void *on_logits_context;
+    uint32_t events_per_token; /* room one token's text may need in the ring */
+
+    /* Any thread. */
+    atomic_bool cancelled;
+    struct stream stream;
+
+    /* Guarded by engine.lock: the queue. */
+    struct engine_request *next;
+
+    /* The engine's thread, from the moment the request leaves the queue. */
+    struct engine_timings timings;
+    struct detokenizer detokenizer;
+    struct stops stops;
+    struct penalties penalties;
+    uint32_t *pages; /* [n_promised], the first n_pages taken */
+    uint32_t n_pages, n_promised;
+    uint32_t n_cached; /* positions whose keys and values are in the pages */
+    uint32_t n_generated;
+    int32_t last_token;
+    uint32_t step_tokens, step_first_row, step_rows; /* its part of this step: tokens, rows of logits */
+    bool text_ended;                                 /* a stop string was found: nothing may follow */
+    enum engine_finish finish; /* set when it is over; then it is taken off the active list */
+    struct error error;
+};
+
+/* A step to trace: lent by the thread that waits in engine_trace, run by the engine's. */
+struct trace_job {
+    uint32_t n_sequences, depth;
+    uint32_t n_segments, pages_each;
+    int32_t *tokens;      /* [n_sequences, depth + 1] */
+    uint32_t *pages;      /* [n_sequences, pages_each], filled by the engine's thread */
+    uint64_t *segment_ns; /* [TRACE_REPEATS, n_segments] */
+    uint64_t traced_ns[TRACE_REPEATS], plain_ns[TRACE_REPEATS];
+    int status;
+    struct error error;
+    bool done; /* guarded by engine.lock */
+};
+
+struct engine {
+    /* Constant after open. */
+    struct model *model;
+    const struct plan *plan;
+    struct tokenizer *tokenizer;
+    struct chat_template *chat_template;
+    struct engine_info info;
+    int32_t eos[MAX_EOS];
+    uint32_t n_eos;
+    size_t max_piece;
+    uint64_t page_bytes;
+    uint32_t max_step_tokens, max_step_outputs, n_pages;
+    pthread_t thread;
+    bool has_lock, has_thread;
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake;       /* work for the engine's thread */
+    pthread_cond_t trace_done; /* for engine_trace */
+    /* Guarded by lock. */
+    bool stopping, wake_pending;
+    struct engine_request *queue_head, *queue_tail; /* oldest first */
+    uint32_t n_live;                                /* queued or active */
+    struct trace_job *trace;
+    struct engine_stats stats;
+
+    /* The engine's thread only. */
+    struct backend_model *backend;
+    struct kvcache kvcache;
+    struct sampler sampler;
+    struct engine_request **active; /* [max_sequences], oldest first */
+    uint32_t n_active;
+    struct backend_batch batch; /* its arrays are the ones below */
+    int32_t *tokens;            /* [max_step_tokens] */
+    uint32_t *positions, *sequence;
+    uint32_t *outputs;                     /* [max_step_outputs] */
+    struct backend_sequence *sequences;    /* [max_sequences] */
+    uint32_t *shares;                      /* [max_sequences] prompt tokens each active request gets */
+    struct engine_event event;             /* scratch: what is being written */
+    uint64_t step_prefill, step_generated; /* tokens of this step, until they are published in stats */
+};
+
+/* request.c: wakes the engine's thread. Signature of stream.wake. */
+void engine_wake(void *context);
+
+/* scheduler.c: the engine's thread. */
+void *scheduler_main(void *context);
+
+/* batch.c: fills engine->batch from the active requests and sets their step_tokens and step_rows. Leaves
+ * n_tokens at 0 when nobody can go on. */
+void batch_build(struct engine *engine);
+/* Appends a run of tokens of one sequence whose pages are there; the last n_outputs of them get logits. */
+void batch_append(struct engine *engine, const int32_t *tokens, uint32_t n, uint32_t first_position,
+                  uint32_t n_outputs, const uint32_t *pages, uint32_t n_pages);
+void batch_clear(struct engine *engine);
+
+/* answer.c: what one request makes of its part of a step. logits: its step_rows rows. */
+void answer_step(struct engine *engine, struct engine_request *request, const float *logits);
+/* Sends the last event of a request whose finish is set. The request must not be touched afterwards. */
+void answer_finish(struct engine *engine, struct engine_request *request);
+
+/* trace.c: runs engine->trace, called by the engine's thread while no request is active. */
+void trace_run(struct engine *engine, struct trace_job *job);
+
+#endif

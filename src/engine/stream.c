@@ -1,0 +1,130 @@
+/* A mutex and a condition, no lock-free art: one event per token and sequence is a few thousand locks a
+ * second at most, and the engine holds each for the time of one copy. */
+#include "engine/stream.h"
+
+#include <errno.h>
+#include <time.h>
+
+int stream_init(struct stream *stream, uint32_t capacity, void (*wake)(void *), void *wake_context,
+                struct arena *arena, struct error *error)
+{
+    *stream = (struct stream){.capacity = capacity, .wake = wake, .wake_context = wake_context};
+    stream->ring = arena_alloc(arena, capacity, sizeof *stream->ring);
+    if (!stream->ring)
+        return error_memory(error, "the events of a request",
+                            (unsigned long long)capacity * sizeof *stream->ring);
+    pthread_condattr_t monotonic;
+    if (pthread_condattr_init(&monotonic))
+        return error_memory(error, "a condition variable", sizeof monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    int failed = pthread_mutex_init(&stream->lock, NULL);
+    if (!failed && (failed = pthread_cond_init(&stream->changed, &monotonic)) != 0)
+        pthread_mutex_destroy(&stream->lock);
+    pthread_condattr_destroy(&monotonic);
+    return failed ? error_memory(error, "a lock", sizeof stream->lock) : 0;
+}
+
+void stream_free(struct stream *stream)
+{
+    pthread_cond_destroy(&stream->changed);
+    pthread_mutex_destroy(&stream->lock);
+}
+
+bool stream_has_room(struct stream *stream, uint32_t n)
+{
+    pthread_mutex_lock(&stream->lock);
+    bool room = stream->capacity - stream->count >= n;
+    stream->wanted = room ? 0 : n;
+    pthread_mutex_unlock(&stream->lock);
+    return room;
+}
+
+bool stream_push(struct stream *stream, const struct engine_event *event, uint32_t spare)
+{
+    pthread_mutex_lock(&stream->lock);
+    bool room = stream->capacity - stream->count > spare;
+    if (room) {
+        stream->ring[(stream->head + stream->count) % stream->capacity] = *event;
+        stream->count++;
+        pthread_cond_broadcast(&stream->changed);
+    }
+    pthread_mutex_unlock(&stream->lock);
+    return room;
+}
+
+void stream_finish(struct stream *stream, const struct engine_event *event)
+{
+    pthread_mutex_lock(&stream->lock);
+    stream->finish = *event;
+    stream->finished = true;
+    pthread_cond_broadcast(&stream->changed);
+    pthread_mutex_unlock(&stream->lock);
+}
+
+static struct timespec deadline_in(int timeout_ms)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    time.tv_sec += timeout_ms / 1000;
+    time.tv_nsec += (long)(timeout_ms % 1000) * 1000000L;
+    if (time.tv_nsec >= 1000000000L) {
+        time.tv_nsec -= 1000000000L;
+        time.tv_sec++;
+    }
+    return time;
+}
+
+/* The lock is held. Returns what stream_next returns, or 0 when there is nothing yet. */
+static int take(struct stream *stream, struct engine_event *event)
+{
+    if (stream->count) {
+        *event = stream->ring[stream->head];
+        stream->head = (stream->head + 1) % stream->capacity;
+        stream->count--;
+        if (stream->wanted && !stream->finished && stream->capacity - stream->count >= stream->wanted) {
+            stream->wanted = 0;
+            stream->wake(stream->wake_context);
+        }
+        return 1;
+    }
+    if (!stream->finished)
+        return 0;
+    if (stream->finish_taken)
+        return -1;
+    *event = stream->finish;
+    stream->finish_taken = true;
+    return 1;
+}
+
+int stream_next(struct stream *stream, struct engine_event *event, int timeout_ms)
+{
+    struct timespec deadline = {0};
+    if (timeout_ms > 0)
+        deadline = deadline_in(timeout_ms);
+    pthread_mutex_lock(&stream->lock);
+    int result;
+    while ((result = take(stream, event)) == 0 && timeout_ms != 0) {
+        if (timeout_ms < 0)
+            pthread_cond_wait(&stream->changed, &stream->lock);
+        else if (pthread_cond_timedwait(&stream->changed, &stream->lock, &deadline) == ETIMEDOUT)
+            timeout_ms = 0;
+    }
+    pthread_mutex_unlock(&stream->lock);
+    return result;
+}
+
+void stream_wake_writer(struct stream *stream)
+{
+    pthread_mutex_lock(&stream->lock);
+    if (!stream->finished)
+        stream->wake(stream->wake_context);
+    pthread_mutex_unlock(&stream->lock);
+}
+
+void stream_wait_finished(struct stream *stream)
+{
+    pthread_mutex_lock(&stream->lock);
+    while (!stream->finished)
+        pthread_cond_wait(&stream->changed, &stream->lock);
+    pthread_mutex_unlock(&stream->lock);
+}

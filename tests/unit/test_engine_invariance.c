@@ -1,0 +1,106 @@
+/* Batch invariance: the logits of a sequence are bit-equal alone and beside seven others, in prefill chunks
+ * of 1, 7, 64 and 512, with one thread and two; for prompt positions and for the answer. */
+#include "support/engine_run.h"
+#include "support/tiny_model.h"
+
+#include <stdlib.h>
+
+enum { N_PROMPT = 150, N_ANSWER = 24, OTHERS = 7 };
+
+/* All that is compared, for one setting. */
+struct record {
+    float prompt[N_PROMPT][TINY_VOCAB];
+    uint32_t n_positions;
+    int32_t tokens[N_ANSWER];
+    float logprobs[N_ANSWER];
+    struct engine_logprob top[N_ANSWER][ENGINE_MAX_LOGPROBS];
+};
+
+static int32_t prompt[1024];
+static struct answer answer;
+
+static void take(void *context, uint32_t position, const float *logits, uint32_t vocab)
+{
+    struct record *record = context;
+    assert_int_equal(vocab, TINY_VOCAB);
+    memcpy(record->prompt[position], logits, sizeof record->prompt[position]);
+    record->n_positions++;
+}
+
+/* Twice: scored, position by position, and not, so that prompts of both kinds are compared. */
+static void run_setting(const char *folder, uint32_t chunk, uint32_t threads, bool beside,
+                        struct record *record)
+{
+    struct engine *engine = run_open(folder, threads, chunk, OTHERS + 1);
+    struct engine_request *others[OTHERS];
+    for (int scored = 1; scored >= 0; scored--) {
+        for (uint32_t i = 0; beside && i < OTHERS; i++) {
+            struct engine_submit other = run_greedy(prompt + 10 * i, 5 + 20 * i, 200);
+            other.sampling.temperature = 1;
+            others[i] = run_submit(engine, &other);
+        }
+        struct engine_submit submit = run_greedy(prompt, N_PROMPT, N_ANSWER);
+        submit.logprobs = true;
+        submit.top_logprobs = ENGINE_MAX_LOGPROBS;
+        submit.on_logits = scored ? take : NULL;
+        submit.on_logits_context = record;
+        run(engine, &submit, &answer);
+        assert_int_equal(answer.n_tokens, N_ANSWER);
+        if (scored) {
+            assert_int_equal(record->n_positions, N_PROMPT);
+            memcpy(record->tokens, answer.tokens, sizeof record->tokens);
+            memcpy(record->logprobs, answer.logprobs, sizeof record->logprobs);
+            memcpy(record->top, answer.top, sizeof record->top);
+        }
+        assert_memory_equal(record->tokens, answer.tokens, sizeof record->tokens);
+        assert_memory_equal(record->logprobs, answer.logprobs, sizeof record->logprobs);
+        assert_memory_equal(record->top, answer.top, sizeof record->top);
+        for (uint32_t i = 0; beside && i < OTHERS; i++)
+            engine_request_release(others[i]);
+    }
+    engine_close(engine);
+}
+
+static void check_format(enum tiny_format format)
+{
+    static const uint32_t chunks[] = {512, 64, 7, 1};
+    char folder[256];
+    struct tiny_options options = {.format = format, .seed = 4};
+    struct record *expected = calloc(1, sizeof *expected), *got = calloc(1, sizeof *got);
+    assert_non_null(expected);
+    assert_non_null(got);
+    for (int i = 0; i < 1024; i++)
+        prompt[i] = (i * i + 3 * i) % 256;
+    tiny_model_write(&options, folder, sizeof folder);
+    run_setting(folder, 512, 1, false, expected);
+    for (size_t c = 0; c < sizeof chunks / sizeof *chunks; c++)
+        for (uint32_t threads = 1; threads <= 2; threads++)
+            for (int beside = 0; beside < 2; beside++) {
+                memset(got, 0, sizeof *got);
+                run_setting(folder, chunks[c], threads, beside, got);
+                if (memcmp(expected, got, sizeof *got))
+                    fail_msg("other logits with chunks of %u, %u threads%s", chunks[c], threads,
+                             beside ? ", beside others" : "");
+            }
+    tiny_model_remove(folder);
+    free(got);
+    free(expected);
+}
+
+static void test_4bit(void **state)
+{
+    (void)state;
+    check_format(TINY_4BIT);
+}
+
+static void test_bf16(void **state)
+{
+    (void)state;
+    check_format(TINY_BF16);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_4bit), cmocka_unit_test(test_bf16)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
