@@ -98,18 +98,7 @@ impl Tokenizer {
         let config = parse_config(config_json)?;
         add_tokens_of_config(&mut inner, &config).map_err(|e| bad(&e))?;
 
-        let vocab = inner.get_vocab(true);
-        let size = vocab.values().max().map_or(0, |&id| u64::from(id) + 1);
-        drop(vocab);
-        if size == 0 {
-            return Err(bad(&"it has no tokens"));
-        }
-        if size > u64::from(MAX_VOCAB) {
-            return Err(Failure::limit(format!(
-                "tokenizer.json has token ids beyond {MAX_VOCAB}"
-            )));
-        }
-        let tokens: Vec<Option<String>> = (0..size as u32).map(|id| inner.id_to_token(id)).collect();
+        let tokens = tokens_by_id(&inner).map_err(|why| bad(&why))?;
         let pieces = pieces::compute(&inner, &outline.decoder, &tokens);
         if pieces.bytes.len() > u32::MAX as usize {
             return Err(Failure::limit(
@@ -341,6 +330,31 @@ impl Tokenizer {
         }
         Ok(plain)
     }
+}
+
+/// The content of every id. As a rule n tokens have the ids 0 .. n - 1; only where that is not so is the whole vocabulary
+/// copied out to find the highest one, which takes as long as parsing it.
+fn tokens_by_id(inner: &tokenizers::Tokenizer) -> Result<Vec<Option<String>>, String> {
+    let up_to =
+        |size: usize| -> Vec<Option<String>> { (0..size as u32).map(|id| inner.id_to_token(id)).collect() };
+    let check = |size: usize| match size {
+        0 => Err("it has no tokens".to_string()),
+        _ if size as u64 > u64::from(MAX_VOCAB) => Err(format!("it has token ids beyond {MAX_VOCAB}")),
+        _ => Ok(()),
+    };
+    let size = inner.get_vocab_size(true);
+    check(size)?;
+    let tokens = up_to(size);
+    if tokens.iter().all(Option::is_some) {
+        return Ok(tokens);
+    }
+    let size = inner
+        .get_vocab(true)
+        .values()
+        .max()
+        .map_or(0, |&id| id as usize + 1);
+    check(size)?;
+    Ok(up_to(size))
 }
 
 fn encoding_failed(error: tokenizers::Error) -> Failure {

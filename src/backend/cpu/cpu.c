@@ -217,27 +217,23 @@ static int allocate_memory(struct cpu_model *model, struct error *error)
     return 0;
 }
 
+/* A page holds its positions for all layers, one after another: what a few sequences use lies together, so
+ * that huge pages of the system are filled and not merely touched. */
 static int allocate_cache(struct cpu_model *model, struct error *error)
 {
     const struct plan *plan = model->plan;
-    size_t total = 0;
+    size_t page = 0;
     for (uint32_t i = 0; i < plan->n_caches; i++) {
         const struct plan_cache *cache = &plan->caches[i];
-        size_t bytes;
-        model->cache_page_bytes[i] = cache->n_kv_heads * kv_head_bytes(cache->k_dim, model->options.kv_bits);
-        if (!checked_mul(model->cache_page_bytes[i], model->options.n_pages, &bytes) ||
-            !checked_add(total, bytes, &total))
-            return error_set(error, ERROR_LIMIT, "the KV cache does not fit in the address space");
+        model->cache_offset[i] = page;
+        page += cache->n_kv_heads * kv_head_bytes(cache->k_dim, model->options.kv_bits);
     }
-    model->kv_bytes = total;
-    model->kv = memory_map(total);
+    model->page_bytes = page;
+    if (!checked_mul(page, model->options.n_pages, &model->kv_bytes))
+        return error_set(error, ERROR_LIMIT, "the KV cache does not fit in the address space");
+    model->kv = memory_map(model->kv_bytes);
     if (!model->kv)
-        return error_memory(error, "the KV cache", total);
-    size_t at = 0;
-    for (uint32_t i = 0; i < plan->n_caches; i++) {
-        model->cache_base[i] = model->kv + at;
-        at += model->cache_page_bytes[i] * model->options.n_pages;
-    }
+        return error_memory(error, "the KV cache", model->kv_bytes);
     return 0;
 }
 
@@ -263,13 +259,12 @@ static int allocate_tables(struct cpu_model *model, struct error *error)
     size_t tokens = model->options.max_step_tokens, outputs = model->options.max_step_outputs;
     model->slots = arena_alloc(arena, plan->n_slots, sizeof *model->slots);
     model->ropes = arena_alloc(arena, plan->n_ops, sizeof *model->ropes);
-    model->cache_base = arena_alloc(arena, plan->n_caches + 1, sizeof *model->cache_base);
-    model->cache_page_bytes = arena_alloc(arena, plan->n_caches + 1, sizeof *model->cache_page_bytes);
+    model->cache_offset = arena_alloc(arena, plan->n_caches + 1, sizeof *model->cache_offset);
     model->output_token = arena_alloc(arena, outputs, sizeof *model->output_token);
     model->tiles[DOMAIN_TOKENS] = arena_alloc(arena, tokens, sizeof(struct tile));
     model->tiles[DOMAIN_OUTPUTS] = arena_alloc(arena, outputs, sizeof(struct tile));
-    if (!model->slots || !model->ropes || !model->cache_base || !model->cache_page_bytes ||
-        !model->output_token || !model->tiles[DOMAIN_TOKENS] || !model->tiles[DOMAIN_OUTPUTS])
+    if (!model->slots || !model->ropes || !model->cache_offset || !model->output_token ||
+        !model->tiles[DOMAIN_TOKENS] || !model->tiles[DOMAIN_OUTPUTS])
         return error_memory(error, "the step's tables", tokens * sizeof(struct tile));
     return 0;
 }

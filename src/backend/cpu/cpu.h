@@ -85,10 +85,9 @@ struct cpu_model {
     struct rope_table *ropes;
     uint32_t n_ropes;
 
-    uint8_t *kv; /* [caches][pages] */
-    size_t kv_bytes;
-    uint8_t **cache_base;
-    size_t *cache_page_bytes;
+    uint8_t *kv; /* [pages][caches] */
+    size_t kv_bytes, page_bytes;
+    size_t *cache_offset; /* of each cache inside a page */
 
     /* the step, written by the engine's thread before the threads start */
     const struct backend_batch *batch;

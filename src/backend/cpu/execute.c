@@ -106,7 +106,7 @@ static void kv_store_row(const struct cpu_model *model, const struct plan_op *op
     const struct plan_cache *cache = &model->plan->caches[index];
     uint32_t token = row_token(model, op_domain(model->plan, op), row), position = batch->positions[token];
     uint32_t page = batch->sequences[batch->sequence[token]].pages[position / BACKEND_PAGE_TOKENS];
-    uint8_t *bytes = model->cache_base[index] + page * model->cache_page_bytes[index];
+    uint8_t *bytes = model->kv + page * model->page_bytes + model->cache_offset[index];
     const float *keys = view_row(model, op->in, row), *values = view_row(model, op->in2, row);
     for (uint32_t head = 0; head < cache->n_kv_heads; head++)
         model->kernels.kv_store(keys + (size_t)head * cache->k_dim, values + (size_t)head * cache->v_dim,
@@ -272,9 +272,9 @@ static void attend_head(const struct cpu_model *model, const struct plan_op *op,
         .scale = op->attend.scale,
         .softcap = op->attend.softcap,
         .kv_bits = kv_bits,
-        .cache = model->cache_base[op->attend.cache],
+        .cache = model->kv + model->cache_offset[op->attend.cache],
         .pages = batch->sequences[batch->sequence[row_token(model, domain, tile.row)]].pages,
-        .page_bytes = model->cache_page_bytes[op->attend.cache],
+        .page_bytes = model->page_bytes,
         .key_offset = kv_key_offset(kv_head, dim, kv_bits),
         .value_offset = kv_value_offset(kv_head, dim, kv_bits),
     };

@@ -60,7 +60,7 @@ struct attend_tile {
     const float *sink[KERNEL_MAX_ATTEND_ROWS]; /* one more softmax logit without a value, or NULL */
     float scale, softcap;
     uint32_t kv_bits;     /* 16 or 32 */
-    const uint8_t *cache; /* the layer's pages */
+    const uint8_t *cache; /* the layer's part of page 0 */
     const uint32_t *pages;
     size_t page_bytes, key_offset, value_offset; /* of this key head inside a page */
 };

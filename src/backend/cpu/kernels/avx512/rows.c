@@ -39,8 +39,9 @@ void avx512_quantize_row(const float *x, uint32_t n, enum code_order order, stru
         __m512i sum = _mm512_setzero_si512();
         for (uint32_t i = 0; i < group; i += 16) {
             __m512 v = _mm512_mul_ps(_mm512_loadu_ps(x + (size_t)g * group + i), _mm512_set1_ps(inverse));
-            __m512i q = _mm512_cvtps_epi32(v);
-            q = _mm512_max_epi32(_mm512_min_epi32(q, _mm512_set1_epi32(127)), _mm512_set1_epi32(-127));
+            /* limits first: a subnormal group has an infinite inverse, and converting that gives INT_MIN */
+            __m512 limited = _mm512_max_ps(_mm512_min_ps(v, _mm512_set1_ps(127.0f)), _mm512_set1_ps(-127.0f));
+            __m512i q = _mm512_cvtps_epi32(limited);
             q = _mm512_maskz_mov_epi32(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), q);
             sum = _mm512_add_epi32(sum, q);
             store_16_codes(codes, order, g * group + i, _mm512_cvtepi32_epi8(q));
@@ -142,16 +143,17 @@ void avx512_kv_store(const float *key, const float *value, uint32_t head_dim, ui
 /* Hendrycks & Gimpel 2016: GELU; the tanh form is its approximation with sqrt(2 / pi) and 0.044715. */
 ALWAYS_INLINE __m512 activate(enum plan_activation activation, __m512 x)
 {
-    const __m512 one = _mm512_set1_ps(1.0f), half = _mm512_set1_ps(0.5f);
+    const __m512 one = _mm512_set1_ps(1.0f);
     if (activation == ACTIVATION_SILU) {
         __m512 e = exp_ps(_mm512_sub_ps(_mm512_setzero_ps(), x));
         return _mm512_div_ps(x, _mm512_add_ps(one, e));
     }
     if (activation == ACTIVATION_GELU_TANH) {
+        /* 0.5 x (1 + tanh y) = x / (1 + e^-2y), which keeps its digits in the lower tail */
         __m512 cube = _mm512_mul_ps(_mm512_mul_ps(x, x), x);
         __m512 inner =
-            _mm512_mul_ps(_mm512_set1_ps(0.797884561f), _mm512_fmadd_ps(_mm512_set1_ps(0.044715f), cube, x));
-        return _mm512_mul_ps(_mm512_mul_ps(half, x), _mm512_add_ps(one, tanh_ps(inner)));
+            _mm512_mul_ps(_mm512_set1_ps(-1.59576912f), _mm512_fmadd_ps(_mm512_set1_ps(0.044715f), cube, x));
+        return _mm512_div_ps(x, _mm512_add_ps(one, exp_ps(inner)));
     }
     float lanes[16];
     _mm512_storeu_ps(lanes, x);
