@@ -1,0 +1,97 @@
+/* The table of commands. */
+#include "cli/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/options.h"
+#include "profile/version.h"
+#include "service/near.h"
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+};
+
+static const struct command commands[] = {
+    {"chat", cli_chat, "talk with a model"},
+    {"generate", cli_generate, "one completion of a prompt"},
+    {"profile", cli_profile, "measure a model: speed, latency, memory, how near to this machine's limits"},
+    {"bench", cli_bench, "a grid of small tests, as llama-bench has them"},
+    {"eval", cli_eval, "perplexity and top-1 accuracy over a text; logits as .npy"},
+    {"list", cli_list, "models on this machine"},
+    {"show", cli_show, "what a model is made of, and what a token of it costs"},
+    {"synth", cli_synth, "write a random-weight model of a real shape"},
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static const struct command *find(const char *name)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int unknown(const char *what, const char *name)
+{
+    const char *names[N_COMMANDS];
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        names[i] = commands[i].name;
+    const char *meant = strcmp(what, "command") == 0 ? near_name(name, names, N_COMMANDS) : NULL;
+    if (meant)
+        fprintf(stderr, "llmind: unknown %s '%.60s' (did you mean '%s'?); see 'llmind --help'\n", what, name,
+                meant);
+    else
+        fprintf(stderr, "llmind: unknown %s '%.60s'; see 'llmind --help'\n", what, name);
+    return CLI_EXIT_USAGE;
+}
+
+static void print_help(void)
+{
+    printf("usage: llmind COMMAND [options]\n\n"
+           "Runs language models in MLX format on this machine and tells how fast they are, and "
+           "why.\n\ncommands\n");
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+    printf("\n'llmind COMMAND --help' shows the options of a command, with examples.\n"
+           "MODEL is a name from 'llmind list', a Hugging Face id in the local cache, a folder, or "
+           "'builtin'.\n\n"
+           "examples\n"
+           "  llmind profile --quick\n"
+           "  llmind chat\n"
+           "  llmind generate builtin -p 'What is a KV cache?' --stats\n"
+           "  llmind bench builtin -p 512 -n 128 -t 1,2\n");
+}
+
+static void print_version(void)
+{
+    const char *commit = version_commit();
+    printf("llmind %s%s%s%s\n", version_number(), commit ? " (" : "", commit ? commit : "",
+           commit ? ")" : "");
+}
+
+int cli_main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "--help";
+    const struct command *command = find(name);
+    if (command)
+        return command->run(argc - 1, argv + 1);
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+        print_version();
+        return CLI_EXIT_OK;
+    }
+    bool help = strcmp(name, "help") == 0;
+    if (help && argc > 2) {
+        command = find(argv[2]);
+        char *arguments[] = {argv[2], (char[]){"--help"}, NULL};
+        return command ? command->run(2, arguments) : unknown("command", argv[2]);
+    }
+    if (help || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_help();
+        return CLI_EXIT_OK;
+    }
+    return unknown(name[0] == '-' ? "option" : "command", name);
+}

@@ -1,0 +1,266 @@
+/* `llmind generate`: one completion.
+ *
+ * Whether the prompt goes through the model's chat template follows mlx_lm.generate: yes when the model has
+ * one, and
+ * --raw continues the text as it stands. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/answer.h"
+#include "cli/commands.h"
+#include "cli/sampling.h"
+#include "cli/session.h"
+#include "cli/terminal.h"
+#include "profile/format.h"
+#include "service/chat.h"
+
+enum { DEFAULT_TOKENS = 256, MAX_STDIN = 64 << 20 };
+
+enum {
+    OPTION_STOP = 300,
+    OPTION_STATS,
+    OPTION_JSON,
+    OPTION_RAW,
+    OPTION_CHAT,
+    OPTION_SYSTEM,
+    OPTION_IGNORE_EOS
+};
+
+static const struct cli_option options[] = {
+    {'p', 'p', "prompt", "TEXT", "the prompt; '-' reads it from standard input"},
+    {'n', 'n', "max-tokens", "N", "tokens to generate at most (default 256, or what the context leaves)"},
+    {OPTION_SYSTEM, 0, "system", "TEXT", "system prompt, with a chat template"},
+    {OPTION_RAW, 0, "raw", NULL, "continue the text as it stands, without the chat template"},
+    {OPTION_CHAT, 0, "chat", NULL, "insist on the chat template: fail when the model has none"},
+    SAMPLING_OPTION_ROWS,
+    {OPTION_STOP, 0, "stop", "TEXT", "end before this text; may be repeated"},
+    {OPTION_IGNORE_EOS, 0, "ignore-eos", NULL, "go on after the model's own end"},
+    {OPTION_STATS, 0, "stats", NULL, "speed and latency on standard error"},
+    {OPTION_JSON, 0, "json", NULL, "print one JSON object instead of text"},
+    {0, 0, NULL, NULL, NULL}};
+
+static const struct cli_spec spec = {
+    .command = "generate",
+    .arguments = "MODEL -p TEXT [options]",
+    .about =
+        "Completes a prompt and prints the answer while it comes. When the model has a chat template, the\n"
+        "prompt is a user's message; --raw continues it as plain text instead.",
+    .options = options,
+    .engine_options = true,
+    .min_positional = 1,
+    .max_positional = 1,
+    .examples =
+        "  llmind generate builtin -p 'What is prefill?' --stats\n"
+        "  llmind generate builtin --raw -p 'Memory bandwidth is' -n 64 --temp 0.7 --seed 7\n"
+        "  cat report.txt | llmind generate mlx-community/Qwen3-0.6B-4bit -p - --system 'Summarize.'\n"};
+
+struct wishes {
+    const char *prompt, *system;
+    uint32_t max_tokens; /* UINT32_MAX: not given */
+    struct sampling_wishes sampling;
+    const char *stops[ENGINE_MAX_STOPS];
+    uint32_t n_stops;
+    bool raw, chat, stats, json, ignore_eos;
+};
+
+static void take_option(struct cli_parser *parser, int id, struct wishes *wishes)
+{
+    switch (id) {
+    case 'p':
+        wishes->prompt = parser->value;
+        break;
+    case 'n':
+        cli_u32(parser, 1, 1 << 24, &wishes->max_tokens);
+        break;
+    case OPTION_SYSTEM:
+        wishes->system = parser->value;
+        break;
+    case OPTION_STOP:
+        if (wishes->n_stops == ENGINE_MAX_STOPS || !*parser->value)
+            error_set(&parser->error, ERROR_INVALID, "--stop wants text, and may be given %d times",
+                      ENGINE_MAX_STOPS);
+        else
+            wishes->stops[wishes->n_stops++] = parser->value;
+        break;
+    case OPTION_RAW:
+        wishes->raw = true;
+        break;
+    case OPTION_CHAT:
+        wishes->chat = true;
+        break;
+    case OPTION_STATS:
+        wishes->stats = true;
+        break;
+    case OPTION_JSON:
+        wishes->json = true;
+        break;
+    case OPTION_IGNORE_EOS:
+        wishes->ignore_eos = true;
+        break;
+    default:
+        sampling_option(parser, id, &wishes->sampling);
+        break;
+    }
+}
+
+/* All of standard input, zero-terminated; without the newline that echo and editors put at its end. */
+static int read_stdin(char **out, struct error *error)
+{
+    size_t length = 0, capacity = 0;
+    char *text = NULL;
+    for (;;) {
+        if (capacity - length < 2) {
+            capacity = capacity ? 2 * capacity : 65536;
+            char *more = capacity <= MAX_STDIN ? realloc(text, capacity) : NULL;
+            if (!more) {
+                free(text);
+                return error_set(error, ERROR_LIMIT, "the prompt on standard input is longer than %d MB",
+                                 MAX_STDIN >> 20);
+            }
+            text = more;
+        }
+        ssize_t got = read(STDIN_FILENO, text + length, capacity - length - 1);
+        if (got < 0) {
+            free(text);
+            return error_set(error, atomic_load(&cli_interrupts) ? ERROR_CANCELLED : ERROR_IO,
+                             atomic_load(&cli_interrupts) ? "interrupted" : "standard input cannot be read");
+        }
+        if (got == 0)
+            break;
+        length += (size_t)got;
+    }
+    if (length > 0 && text[length - 1] == '\n')
+        length--;
+    text[length] = '\0';
+    *out = text;
+    return strlen(text) == length ? 0 : error_set(error, ERROR_INVALID, "the prompt holds a zero byte");
+}
+
+static int messages_of(const struct wishes *wishes, char **out, struct error *error)
+{
+    struct chat *chat;
+    int status = chat_open(wishes->system, &chat, error);
+    if (!status)
+        status = chat_add(chat, "user", wishes->prompt, strlen(wishes->prompt), error);
+    if (!status)
+        status = chat_messages_json(chat, out, error);
+    chat_close(chat);
+    return status;
+}
+
+static int complete(struct engine *engine, const struct wishes *wishes, struct answer *answer,
+                    struct error *error)
+{
+    const struct engine_info *info = engine_info(engine);
+    bool as_messages = info->has_chat_template && !wishes->raw;
+    if (!as_messages && (wishes->chat || wishes->system))
+        return error_set(error, ERROR_UNSUPPORTED, "%s has no chat template, which %s needs",
+                         info->model_name, wishes->chat ? "--chat" : "--system");
+    char *messages = NULL;
+    int status = as_messages ? messages_of(wishes, &messages, error) : 0;
+    if (status)
+        return status;
+    bool asked = wishes->max_tokens != UINT32_MAX;
+    struct engine_submit submit = {.text = as_messages ? NULL : wishes->prompt,
+                                   .messages_json = messages,
+                                   .add_generation_prompt = as_messages,
+                                   .max_tokens = asked ? wishes->max_tokens : DEFAULT_TOKENS,
+                                   .ignore_eos = wishes->ignore_eos,
+                                   .stops = wishes->stops,
+                                   .n_stops = wishes->n_stops,
+                                   .sampling = sampling_make(engine, &wishes->sampling)};
+    FILE *stream = wishes->json ? NULL : stdout;
+    status = answer_stream(engine, &submit, stream, answer, error);
+    if (status == ERROR_LIMIT && !asked && answer->timings.generated_tokens == 0) {
+        submit.max_tokens = 0; /* the default does not fit: what the context leaves */
+        answer_free(answer);
+        status = answer_stream(engine, &submit, stream, answer, error);
+    }
+    free(messages);
+    return status;
+}
+
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static void print_json(const struct engine_info *info, const struct answer *answer)
+{
+    const struct engine_timings *t = &answer->timings;
+    json_t *text = json_stringn(answer->text, answer->length);
+    json_t *o = json_pack(
+        "{s:s, s:o, s:s, s:{s:i, s:i, s:i}, s:{s:o, s:o, s:o, s:o}}", "model", info->model_name, "text",
+        text ? text : json_null(), "finish_reason", answer_finish_name(answer->finish), "usage",
+        "prompt_tokens", (int)t->prompt_tokens, "cached_tokens", (int)t->cached_tokens, "completion_tokens",
+        (int)t->generated_tokens, "timings", "ttft_ms", number(answer_ttft_ms(answer)),
+        "prefill_tokens_per_second", number(answer_prefill_tps(answer)), "decode_tokens_per_second",
+        number(answer_decode_tps(answer)), "load_ms", number(info->load_ms));
+    char *dump = o ? json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+    if (dump)
+        puts(dump);
+    free(dump);
+    json_decref(o);
+}
+
+static void print_stats(const struct engine_info *info, const struct answer *answer)
+{
+    char line[160], prefill[FORMAT_MAX], load[FORMAT_MAX];
+    answer_stats_line(answer, line, sizeof line);
+    bool color = terminal_has_color(stderr);
+    fprintf(stderr, "%s%s · prompt %u tokens at %s tok/s · %s/%s, %u threads, loaded in %s%s\n",
+            color ? "\x1b[2m" : "", line, answer->timings.prompt_tokens,
+            format_number(prefill, answer_prefill_tps(answer)), info->backend, info->isa, info->n_threads,
+            format_ms(load, info->load_ms), color ? "\x1b[0m" : "");
+}
+
+int cli_generate(int argc, char **argv)
+{
+    struct wishes wishes = {.max_tokens = UINT32_MAX};
+    sampling_none(&wishes.sampling);
+    struct cli_parser parser;
+    int id;
+    cli_begin(&parser, &spec, argc, argv);
+    parser.engine.max_sequences = 1; /* no KV cache for requests that never come */
+    while ((id = cli_next(&parser)) > 0)
+        take_option(&parser, id, &wishes);
+    if (id < 0)
+        return cli_leave(&parser, id);
+    if (!wishes.prompt)
+        return cli_usage(&parser, "a prompt is needed: -p TEXT, or -p - for standard input");
+    if (wishes.raw && wishes.chat)
+        return cli_usage(&parser, "--raw and --chat exclude each other");
+
+    cli_catch_interrupts();
+    struct error error = {0};
+    struct engine *engine = NULL;
+    struct answer answer = {0};
+    char *input = NULL;
+    int status = 0;
+    if (strcmp(wishes.prompt, "-") == 0) {
+        status = read_stdin(&input, &error);
+        wishes.prompt = input ? input : "";
+    }
+    if (!status)
+        status = cli_open_engine(&parser, parser.positional[0], &engine, &error);
+    if (!status)
+        status = complete(engine, &wishes, &answer, &error);
+    if (!status && wishes.json)
+        print_json(engine_info(engine), &answer);
+    else if (!status)
+        putchar('\n');
+    if (!status && wishes.stats && answer.timings.generated_tokens)
+        print_stats(engine_info(engine), &answer);
+    bool interrupted = answer.finish == FINISH_CANCELLED;
+    answer_free(&answer);
+    engine_close(engine);
+    free(input);
+    if (status)
+        return cli_failed("generate", &error);
+    if (fflush(stdout))
+        return CLI_EXIT_FAILED;
+    return interrupted ? CLI_EXIT_INTERRUPTED : CLI_EXIT_OK;
+}

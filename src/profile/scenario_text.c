@@ -1,0 +1,75 @@
+/* The texts of the default prompts. Changing one makes new runs incomparable with old ones: a report stores
+ * the text it used. */
+#include "profile/scenario.h"
+
+const char *const scenario_default_ids[SCENARIO_DEFAULT_PROMPTS] = {"simple", "medium", "complex"};
+
+const char *const scenario_default_prompts[SCENARIO_DEFAULT_PROMPTS] = {
+    "What is memory bandwidth, and why does it matter for a language model?",
+
+    "Explain the difference between prefill and decode in a language model that runs on a laptop. Say which "
+    "of the "
+    "two is limited by arithmetic and which by memory, what a user notices of each, and give one practical "
+    "way to "
+    "make each of them faster.",
+
+    "A team runs a language model with eight billion parameters, quantized to four bits, on a workstation "
+    "whose "
+    "memory delivers sixty gigabytes per second. They see twelve tokens per second with one user. With eight "
+    "users "
+    "at once each of them sees five tokens per second, and the first token of a long document takes forty "
+    "seconds.\n\n"
+    "First, work out from the size of the weights how many tokens per second the memory allows at best, and "
+    "how "
+    "close to that limit they are. Second, explain why eight users together get more tokens per second than "
+    "one. "
+    "Third, compare three changes: a smaller quantization, an eight-bit key-value cache, and sharing the "
+    "prefix of "
+    "prompts between users. For each, say what it does to the first token, to the following tokens, to "
+    "memory and "
+    "to the quality of answers. Finally, recommend an order in which to try them, and say how to measure "
+    "whether "
+    "each one helped."};
+
+const char scenario_passage[] =
+    "The harbour was built in the year the old bridge fell, when stone was cheap and hands were many. Every "
+    "morning "
+    "the boats leave before the light and come back with the tide; the nets are mended on the long wall "
+    "while the "
+    "gulls wait for what is thrown away. A ledger in the customs house records each landing since then: the "
+    "weight "
+    "of the catch, the price it fetched, the name of the boat and the state of the weather. Whoever reads it "
+    "slowly "
+    "can see two wars, a bad winter, the coming of engines and the leaving of the young. In the margin of "
+    "one page "
+    "a clerk has drawn the moon.\n\n"
+    "Water boils at a lower temperature on a mountain because the air above it presses less. A cook who "
+    "knows this "
+    "leaves the beans on the fire for longer; a physicist draws a curve and finds the same answer. Between "
+    "the two "
+    "lies most of what we call science: somebody noticed, somebody measured, and somebody else tried to "
+    "prove them "
+    "wrong. The thermometer had to be invented three times before two of them agreed.\n\n"
+    "When the committee met in March it had three proposals on the table. The first would widen the road "
+    "along the "
+    "river, at a cost of four million, and save about six minutes for each of nine thousand drivers. The "
+    "second "
+    "would run a bus every ten minutes from the station to the mill. The third would do nothing for two "
+    "years and "
+    "count the traffic again. Nobody spoke for the third, and it was the one that was chosen, because each "
+    "of the "
+    "other two had exactly one enemy more than it had friends.\n\n"
+    "To sharpen a knife, hold the stone still and move the blade, never the other way round. Keep the angle "
+    "low and "
+    "the same from heel to tip; ten strokes on one side, ten on the other, then five and five, then one and "
+    "one. A "
+    "dull knife is pushed and slips, a sharp one is led. Wipe it dry. The old carpenters tested an edge on "
+    "the "
+    "thumbnail, the young ones on a sheet of paper, and both are right.\n\n"
+    "Light from the nearest star beyond the sun left it a little more than four years ago. If it were to go "
+    "out "
+    "tonight we should have four years to grow used to the idea. On the same scale a message to the far side "
+    "of the "
+    "galaxy takes longer than there have been people to send it, which is why the sky is better thought of "
+    "as an "
+    "archive than as a view.\n";
