@@ -162,6 +162,7 @@ static void carve_experts(struct cpu_model *model, struct carver *carver)
     space->pair_token = carve(carver, pairs, sizeof(uint32_t));
     space->pair_of = carve(carver, pairs, sizeof(uint32_t));
     space->expert_start = carve(carver, experts + 1, sizeof(uint32_t));
+    space->busy = carve(carver, experts, sizeof(uint32_t));
     space->x = carve(carver, pairs * sizeof(float), x);
     space->gate = carve(carver, pairs * sizeof(float), h);
     space->up = carve(carver, pairs * sizeof(float), h);
@@ -286,7 +287,8 @@ static int prepare(struct cpu_model *model, const struct plan *plan, const struc
     collect_ropes(model);
     if ((status = allocate_memory(model, error)) || (status = allocate_cache(model, error)))
         return status;
-    return threads_open(model->options.n_threads, &model->threads, error);
+    return threads_open(model->options.n_threads, model->n_phases, execute_step, model, &model->threads,
+                        error);
 }
 
 int backend_prepare(const struct plan *plan, const struct backend_options *options,
@@ -389,9 +391,10 @@ int backend_step(struct backend_model *backend, const struct backend_batch *batc
     uint32_t max_rows = tile_tokens(model->plan);
     for (int domain = DOMAIN_TOKENS; domain <= DOMAIN_OUTPUTS; domain++)
         model->n_tiles[domain] = cut_tiles(model, (enum plan_domain)domain, max_rows, model->tiles[domain]);
-    for (uint32_t i = 0; i < model->n_phases; i++)
-        atomic_store_explicit(&model->next[i], 0, memory_order_relaxed);
-    threads_run(model->threads, execute_step, model);
+    if (segment_ns)
+        memset(segment_ns, 0, model->n_segments * sizeof *segment_ns);
+    schedule_pieces(model);
+    threads_run(model->threads, model->pieces);
     *logits = batch->n_outputs ? view_row(model, model->plan->logits, 0) : NULL;
     return 0;
 }
@@ -400,7 +403,7 @@ int backend_step(struct backend_model *backend, const struct backend_batch *batc
 
 const struct backend_segment *backend_segments(const struct backend_model *model, uint32_t *n_segments)
 {
-    *n_segments = model->cpu.n_phases;
+    *n_segments = model->cpu.n_segments;
     return model->cpu.segments;
 }
 

@@ -1,16 +1,18 @@
 /* Inside the cpu backend: a plan made ready, and the step that is being executed.
  *
- * The whole step runs as one parallel region. Every thread walks the same list of *phases* and meets the
- * others at barriers between them: ROWS     operations that work on each row alone (norm, rope, add ...):
- * threads own fixed ranges of rows, so a chain of them needs no barrier inside; LINEAR   matrix products that
- * share one input: the input's rows are rounded to int8 (rows again), barrier, then pieces of weight rows are
- * handed out by a counter; ATTEND   tiles of queries, handed out by a counter; EXPERTS  routed experts
- * (experts.c). A phase is also the segment that is timed. Who computes a piece never changes its result.
+ * A step is one round of the thread pool; every thread walks the same list of *phases*, each a stage of the
+ * round, cut into pieces that whoever is free takes (threads.h): ROPES     cosines and sines of the step's
+ * positions ROWS      operations that work on each row alone (norm, rope, add ...), a whole chain of them
+ * over some rows; then the rows are rounded to int8 for the matrix products that follow, where those want it
+ *   LINEAR    matrix products that share one input: pieces of weight rows
+ *   ATTEND    tiles of queries
+ *   EXPERTS   routed experts, in six phases (experts.c)
+ * Operations that are timed together are a *segment*: one phase, or the six of routed experts, or a matrix
+ * product and the rounding before it. Who computes a piece never changes its result.
  */
 #ifndef LLMIND_BACKEND_CPU_CPU_H
 #define LLMIND_BACKEND_CPU_CPU_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +23,18 @@
 #include "base/arena.h"
 #include "plan/plan.h"
 
-enum phase_kind { PHASE_ROWS, PHASE_LINEAR, PHASE_ATTEND, PHASE_EXPERTS };
+enum phase_kind {
+    PHASE_ROPES,
+    PHASE_ROWS,
+    PHASE_LINEAR,
+    PHASE_ATTEND,
+    PHASE_EXPERTS_SORT,
+    PHASE_EXPERTS_GATHER,
+    PHASE_EXPERTS_UP,
+    PHASE_EXPERTS_ACTIVATE,
+    PHASE_EXPERTS_DOWN,
+    PHASE_EXPERTS_COMBINE
+};
 
 enum { PHASE_MAX_INPUTS = 4 }; /* differently rounded forms of one phase's input */
 
@@ -35,7 +48,8 @@ struct phase {
     enum phase_kind kind;
     enum plan_domain domain;
     uint32_t first_op, n_ops;
-    bool barrier_before;
+    uint32_t segment;
+    uint32_t rounds;   /* of ROWS: the LINEAR phase it rounds the input of, 0 for none */
     uint32_t n_inputs; /* of LINEAR */
     struct rounding inputs[PHASE_MAX_INPUTS];
 };
@@ -58,9 +72,10 @@ struct experts_space {
     uint32_t *pair_token,
         *pair_of;           /* [pairs]: sorted position -> token; token * n_active + i -> sorted position */
     uint32_t *expert_start; /* [n_experts + 1] */
+    uint32_t *busy;         /* [n_experts] those with tokens */
+    uint32_t n_busy;
     float *x, *gate, *up, *out; /* x only where an expert matrix is multiplied in f32 */
     struct q8_rows x_codes, h_codes;
-    atomic_uint next[2];
 };
 
 struct cpu_model {
@@ -72,7 +87,8 @@ struct cpu_model {
 
     struct phase *phases;
     struct backend_segment *segments;
-    uint32_t n_phases;
+    uint32_t n_phases, n_segments;
+    uint32_t *pieces;  /* [n_phases] of this step */
     uint8_t *op_input; /* [n_ops] index into the phase's inputs, or INPUT_F32 */
 
     uint8_t *memory; /* slots, rounded inputs, per-thread scratch: one mapping */
@@ -95,7 +111,6 @@ struct cpu_model {
     uint32_t *output_token; /* [max_step_outputs] copy of batch->outputs */
     struct tile *tiles[2];  /* by domain */
     uint32_t n_tiles[2];
-    atomic_uint *next; /* [n_phases] next piece of a phase */
 };
 
 /* ---- schedule.c ---- */
@@ -105,23 +120,31 @@ int schedule_phases(struct cpu_model *model, struct error *error);
 bool op_is_int8(const struct cpu_model *model, const struct plan_op *op, const struct weight *weight);
 enum plan_domain op_domain(const struct plan *plan, const struct plan_op *op);
 
+/* Weight rows in one piece of a matrix of `total` rows: small enough to balance the threads, large enough to
+ * be worth handing out, a multiple of 16. */
+uint32_t piece_rows(const struct cpu_model *model, uint32_t total, uint64_t row_bytes, uint32_t n_tokens);
+/* The same for all matrices of a LINEAR phase together. */
+uint32_t linear_piece_rows(const struct cpu_model *model, const struct phase *phase);
+/* Rows in one piece of `rows` rows that are worked on alone. */
+uint32_t share_rows(const struct cpu_model *model, uint32_t rows);
+/* Cuts every phase of this step into model->pieces. */
+void schedule_pieces(struct cpu_model *model);
+
 /* ---- execute.c ---- */
 
-/* The parallel region of a step. */
-void execute_step(void *model, uint32_t thread);
+/* What every thread runs in a step; a threads_function. */
+void execute_step(void *model, uint32_t thread, uint32_t round);
 /* Rows of a domain in this step. */
 uint32_t step_rows(const struct cpu_model *model, enum plan_domain domain);
 /* The token (index into the batch) of a row. */
 uint32_t row_token(const struct cpu_model *model, enum plan_domain domain, uint32_t row);
 float *view_row(const struct cpu_model *model, struct plan_view view, uint32_t row);
-void *thread_scratch(const struct cpu_model *model, uint32_t thread);
-/* Weight rows in one piece of a matrix of `total` rows: small enough to balance the threads, large enough to
- * be worth handing out, a multiple of 16. */
-uint32_t piece_rows(const struct cpu_model *model, uint32_t total, uint64_t row_bytes, uint32_t n_tokens);
 
 /* ---- experts.c ---- */
 
-void execute_experts(struct cpu_model *model, const struct plan_op *op, uint32_t thread);
+/* Pieces of one of the EXPERTS phases in this step, and the work of one piece. */
+uint32_t experts_pieces(const struct cpu_model *model, const struct phase *phase);
+void execute_experts(struct cpu_model *model, const struct phase *phase, uint32_t piece, void *scratch);
 void execute_route(const struct plan_op *op, const float *logits, float *out);
 
 #endif

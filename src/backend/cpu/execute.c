@@ -21,18 +21,13 @@ float *view_row(const struct cpu_model *model, struct plan_view view, uint32_t r
     return model->slots[view.slot] + (size_t)row * model->plan->slots[view.slot].width + view.first;
 }
 
-void *thread_scratch(const struct cpu_model *model, uint32_t thread)
+/* The rows of one piece of a phase that works on rows alone. */
+static void piece_of_rows(const struct cpu_model *model, enum plan_domain domain, uint32_t piece,
+                          uint32_t *begin, uint32_t *end)
 {
-    return model->scratch + thread * model->scratch_bytes;
-}
-
-/* The fixed share of rows of one thread. */
-static void own_rows(const struct cpu_model *model, enum plan_domain domain, uint32_t thread, uint32_t *begin,
-                     uint32_t *end)
-{
-    uint64_t rows = step_rows(model, domain), n = threads_count(model->threads);
-    *begin = (uint32_t)(rows * thread / n);
-    *end = (uint32_t)(rows * (thread + 1) / n);
+    uint32_t rows = step_rows(model, domain), share = share_rows(model, rows);
+    *begin = piece * share;
+    *end = *begin + share < rows ? *begin + share : rows;
 }
 
 /* ---- rotary tables ---- */
@@ -59,10 +54,10 @@ static void fill_rope(const struct plan_rope *rope, uint32_t position, float *co
     }
 }
 
-static void fill_rope_tables(struct cpu_model *model, uint32_t thread)
+static void fill_rope_tables(struct cpu_model *model, uint32_t piece)
 {
     uint32_t begin, end;
-    own_rows(model, DOMAIN_TOKENS, thread, &begin, &end);
+    piece_of_rows(model, DOMAIN_TOKENS, piece, &begin, &end);
     for (uint32_t i = 0; i < model->n_ropes; i++) {
         const struct rope_table *table = &model->ropes[i];
         for (uint32_t row = begin; row < end; row++)
@@ -154,16 +149,6 @@ static void execute_row(const struct cpu_model *model, const struct plan_op *op,
     }
 }
 
-/* Operation by operation over this thread's rows: each operation's weights and code stay warm. */
-static void execute_rows(struct cpu_model *model, const struct phase *phase, uint32_t thread)
-{
-    uint32_t begin, end;
-    own_rows(model, phase->domain, thread, &begin, &end);
-    for (uint32_t i = 0; i < phase->n_ops; i++)
-        for (uint32_t row = begin; row < end; row++)
-            execute_row(model, &model->plan->ops[phase->first_op + i], phase->domain, row);
-}
-
 /* ---- matrix products ---- */
 
 static struct q8_rows phase_codes(const struct cpu_model *model, const struct phase *phase, uint32_t input,
@@ -176,17 +161,27 @@ static struct q8_rows phase_codes(const struct cpu_model *model, const struct ph
     return codes;
 }
 
-static void round_inputs(struct cpu_model *model, const struct phase *phase, uint32_t thread)
+static void round_inputs(struct cpu_model *model, const struct phase *phase, uint32_t begin, uint32_t end)
 {
     struct plan_view in = model->plan->ops[phase->first_op].in;
-    uint32_t begin, end;
-    own_rows(model, phase->domain, thread, &begin, &end);
     for (uint32_t i = 0; i < phase->n_inputs; i++) {
         struct q8_rows codes = phase_codes(model, phase, i, in.width);
         for (uint32_t row = begin; row < end; row++)
             model->kernels.quantize_row(view_row(model, in, row), in.width, phase->inputs[i].order, &codes,
                                         row);
     }
+}
+
+/* Operation by operation over the piece's rows: each operation's weights and code stay warm. */
+static void execute_rows(struct cpu_model *model, const struct phase *phase, uint32_t piece)
+{
+    uint32_t begin, end;
+    piece_of_rows(model, phase->domain, piece, &begin, &end);
+    for (uint32_t i = 0; i < phase->n_ops; i++)
+        for (uint32_t row = begin; row < end; row++)
+            execute_row(model, &model->plan->ops[phase->first_op + i], phase->domain, row);
+    if (phase->rounds)
+        round_inputs(model, &model->phases[phase->rounds], begin, end);
 }
 
 static void add_bias(const struct cpu_model *model, const struct plan_op *op, uint32_t rows, uint32_t begin,
@@ -197,16 +192,6 @@ static void add_bias(const struct cpu_model *model, const struct plan_op *op, ui
         for (uint32_t r = begin; r < end; r++)
             out[r] += op->linear.bias[r];
     }
-}
-
-uint32_t piece_rows(const struct cpu_model *model, uint32_t total, uint64_t row_bytes, uint32_t n_tokens)
-{
-    enum { STEP = 16, MANY_TOKENS_ROWS = 64, PIECE_BYTES = 128 * 1024 };
-    uint64_t rows = n_tokens >= STEP ? MANY_TOKENS_ROWS : PIECE_BYTES / (row_bytes + 1);
-    uint64_t fair = total / (threads_count(model->threads) * (uint64_t)8);
-    if (rows > fair)
-        rows = fair;
-    return (uint32_t)((rows + STEP) / STEP * STEP);
 }
 
 static void linear_piece(struct cpu_model *model, const struct phase *phase, uint32_t index, uint32_t begin,
@@ -228,33 +213,17 @@ static void linear_piece(struct cpu_model *model, const struct phase *phase, uin
         add_bias(model, op, rows, begin, end);
 }
 
-/* Weight rows are handed out in pieces that never cross from one matrix to the next. */
-static void execute_linear(struct cpu_model *model, const struct phase *phase, uint32_t thread)
+/* A piece never crosses from one matrix to the next. */
+static void execute_linear(struct cpu_model *model, const struct phase *phase, uint32_t piece, void *scratch)
 {
-    uint32_t rows = step_rows(model, phase->domain);
-    if (!rows)
-        return;
     const struct plan_op *ops = model->plan->ops + phase->first_op;
-    uint32_t total = 0;
-    for (uint32_t i = 0; i < phase->n_ops; i++)
-        total += ops[i].linear.weight->rows;
-    uint32_t size = piece_rows(model, total, weight_row_bytes(ops[0].linear.weight), rows);
-    void *scratch = thread_scratch(model, thread);
-    atomic_uint *next = &model->next[phase - model->phases];
-    uint32_t op = 0, op_first = 0; /* op_first: the number of the current op's first piece */
-    for (;;) {
-        uint32_t piece = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
-        for (; op < phase->n_ops; op++) {
-            uint32_t pieces = (ops[op].linear.weight->rows + size - 1) / size;
-            if (piece < op_first + pieces)
-                break;
-            op_first += pieces;
-        }
-        if (op == phase->n_ops)
-            return;
-        uint32_t begin = (piece - op_first) * size, end = begin + size, all = ops[op].linear.weight->rows;
-        linear_piece(model, phase, phase->first_op + op, begin, end < all ? end : all, rows, scratch);
+    uint32_t size = linear_piece_rows(model, phase), op = 0, all = ops[0].linear.weight->rows;
+    while (piece * size >= all) { /* pieces is small: at most a few thousand */
+        piece -= (all + size - 1) / size;
+        all = ops[++op].linear.weight->rows;
     }
+    uint32_t begin = piece * size, end = begin + size < all ? begin + size : all;
+    linear_piece(model, phase, phase->first_op + op, begin, end, step_rows(model, phase->domain), scratch);
 }
 
 /* ---- attention ---- */
@@ -294,64 +263,61 @@ static void attend_head(const struct cpu_model *model, const struct plan_op *op,
 }
 
 /* Later tiles of a prompt see more keys, so they are handed out first. */
-static void execute_attend(struct cpu_model *model, const struct phase *phase, uint32_t thread)
+static void execute_attend(struct cpu_model *model, const struct phase *phase, uint32_t piece, void *scratch)
 {
     const struct plan_op *op = &model->plan->ops[phase->first_op];
     uint32_t heads = model->plan->caches[op->attend.cache].n_kv_heads;
-    uint32_t n_tiles = model->n_tiles[phase->domain], n = n_tiles * heads;
-    atomic_uint *next = &model->next[phase - model->phases];
-    void *scratch = thread_scratch(model, thread);
-    for (;;) {
-        uint32_t piece = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
-        if (piece >= n)
-            return;
-        attend_head(model, op, model->tiles[phase->domain][n_tiles - 1 - piece / heads], piece % heads,
-                    scratch);
-    }
+    const struct tile *last = model->tiles[phase->domain] + model->n_tiles[phase->domain] - 1;
+    attend_head(model, op, *(last - piece / heads), piece % heads, scratch);
 }
 
 /* ---- the step ---- */
 
-static void execute_phase(struct cpu_model *model, const struct phase *phase, uint32_t thread)
+static void execute_piece(struct cpu_model *model, const struct phase *phase, uint32_t piece, void *scratch)
 {
     switch (phase->kind) {
+    case PHASE_ROPES:
+        fill_rope_tables(model, piece);
+        break;
     case PHASE_ROWS:
-        execute_rows(model, phase, thread);
+        execute_rows(model, phase, piece);
         break;
     case PHASE_LINEAR:
-        if (phase->n_inputs) {
-            round_inputs(model, phase, thread);
-            threads_barrier(model->threads);
-        }
-        execute_linear(model, phase, thread);
+        execute_linear(model, phase, piece, scratch);
         break;
     case PHASE_ATTEND:
-        execute_attend(model, phase, thread);
+        execute_attend(model, phase, piece, scratch);
         break;
-    case PHASE_EXPERTS:
-        execute_experts(model, &model->plan->ops[phase->first_op], thread);
+    default:
+        execute_experts(model, phase, piece, scratch);
         break;
     }
 }
 
-void execute_step(void *context, uint32_t thread)
+/* The time from one phase's end to the next one's, as thread 0 sees it, is the phase's. */
+static uint64_t trace_phase(struct cpu_model *model, const struct phase *phase, uint64_t begin)
+{
+    uint64_t now = clock_now_ns();
+    model->segment_ns[phase->segment] += now - begin;
+    return now;
+}
+
+void execute_step(void *context, uint32_t thread, uint32_t round)
 {
     struct cpu_model *model = context;
-    bool traced = model->segment_ns != NULL;
+    void *scratch = model->scratch + thread * model->scratch_bytes;
+    bool traced = thread == 0 && model->segment_ns;
     uint64_t begin = traced ? clock_now_ns() : 0;
-    fill_rope_tables(model, thread);
     for (uint32_t i = 0; i < model->n_phases; i++) {
-        const struct phase *phase = &model->phases[i];
-        if (phase->barrier_before && !traced)
-            threads_barrier(model->threads);
-        execute_phase(model, phase, thread);
-        if (!traced)
-            continue;
-        threads_barrier(model->threads);
-        if (thread == 0) {
-            uint64_t now = clock_now_ns();
-            model->segment_ns[i] = now - begin;
-            begin = now;
+        enum stage_state state;
+        uint32_t piece;
+        while ((state = stages_claim(model->threads, i, round, &piece)) == STAGE_CLAIMED) {
+            execute_piece(model, &model->phases[i], piece, scratch);
+            stages_finish(model->threads, i);
         }
+        if (state == ROUND_OVER)
+            return;
+        if (traced)
+            begin = trace_phase(model, &model->phases[i], begin);
     }
 }

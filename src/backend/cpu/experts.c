@@ -37,7 +37,7 @@ void execute_route(const struct plan_op *op, const float *logits, float *out)
             weights[i] /= active_sum;
 }
 
-/* Counting sort of the pairs by expert, by one thread. */
+/* Counting sort of the pairs by expert; one piece. */
 static void sort_pairs(struct cpu_model *model, const struct plan_op *op)
 {
     struct experts_space *space = &model->experts;
@@ -62,16 +62,10 @@ static void sort_pairs(struct cpu_model *model, const struct plan_op *op)
     for (uint32_t e = n_experts; e > 0; e--) /* the starts moved on to the ends: shift them back */
         space->expert_start[e] = space->expert_start[e - 1];
     space->expert_start[0] = 0;
-    atomic_store(&space->next[0], 0);
-    atomic_store(&space->next[1], 0);
-}
-
-static void own_pairs(const struct cpu_model *model, uint32_t pairs, uint32_t thread, uint32_t *begin,
-                      uint32_t *end)
-{
-    uint64_t n = threads_count(model->threads);
-    *begin = (uint32_t)((uint64_t)pairs * thread / n);
-    *end = (uint32_t)((uint64_t)pairs * (thread + 1) / n);
+    space->n_busy = 0;
+    for (uint32_t e = 0; e < n_experts; e++)
+        if (space->expert_start[e + 1] > space->expert_start[e])
+            space->busy[space->n_busy++] = e;
 }
 
 static struct q8_rows codes_for(struct q8_rows codes, const struct weight *weight)
@@ -108,39 +102,42 @@ static void expert_piece(struct cpu_model *model, const struct plan_op *op, cons
     }
 }
 
-/* Walks (expert with tokens, piece of rows) pairs; counter hands them out. stage 0: gate and up, stage 1:
- * down. */
-static void expert_products(struct cpu_model *model, const struct plan_op *op, uint32_t thread,
-                            uint32_t pairs, uint32_t stage)
+/* How an expert's matrix is cut. Which experts have tokens is known only after sorting, so the pieces are
+ * counted for as many as there may be; those beyond n_busy are empty. */
+struct cut {
+    uint32_t rows, pieces, most_busy;
+};
+
+static struct cut cut_expert(const struct cpu_model *model, const struct weight *weight, uint32_t pairs)
+{
+    struct cut cut = {.most_busy = pairs < weight->n_experts ? pairs : weight->n_experts};
+    cut.rows =
+        piece_rows(model, weight->rows * cut.most_busy, weight_row_bytes(weight), pairs / cut.most_busy);
+    cut.pieces = (weight->rows + cut.rows - 1) / cut.rows;
+    return cut;
+}
+
+static uint32_t step_pairs(const struct cpu_model *model, const struct plan_op *op)
+{
+    return step_rows(model, op_domain(model->plan, op)) * op->experts.n_active;
+}
+
+static void expert_products(struct cpu_model *model, const struct plan_op *op, bool down, uint32_t piece,
+                            void *scratch)
 {
     struct experts_space *space = &model->experts;
-    const struct weight *weight = stage ? op->experts.down : op->experts.gate;
-    uint32_t n_experts = weight->n_experts;
-    uint32_t busy = pairs < n_experts ? pairs : n_experts;
-    uint32_t size = piece_rows(model, weight->rows * busy, weight_row_bytes(weight), pairs / busy);
-    uint32_t pieces = (weight->rows + size - 1) / size, passed = 0, expert = 0;
-    void *scratch = thread_scratch(model, thread);
-    for (;;) {
-        uint32_t piece = atomic_fetch_add_explicit(&space->next[stage], 1, memory_order_relaxed);
-        for (; expert < n_experts; expert++) {
-            bool used = space->expert_start[expert + 1] > space->expert_start[expert];
-            if (used && piece < passed + pieces)
-                break;
-            passed += used ? pieces : 0;
-        }
-        if (expert == n_experts)
-            return;
-        uint32_t begin = (piece - passed) * size,
-                 end = begin + size < weight->rows ? begin + size : weight->rows;
-        if (stage) {
-            expert_piece(model, op, weight, expert, begin, end, space->gate, space->h_codes, space->out,
-                         scratch);
-        } else {
-            expert_piece(model, op, weight, expert, begin, end, space->x, space->x_codes, space->gate,
-                         scratch);
-            expert_piece(model, op, op->experts.up, expert, begin, end, space->x, space->x_codes, space->up,
-                         scratch);
-        }
+    const struct weight *weight = down ? op->experts.down : op->experts.gate;
+    struct cut cut = cut_expert(model, weight, step_pairs(model, op));
+    if (piece / cut.pieces >= space->n_busy)
+        return;
+    uint32_t expert = space->busy[piece / cut.pieces], begin = piece % cut.pieces * cut.rows;
+    uint32_t end = begin + cut.rows < weight->rows ? begin + cut.rows : weight->rows;
+    if (down) {
+        expert_piece(model, op, weight, expert, begin, end, space->gate, space->h_codes, space->out, scratch);
+    } else {
+        expert_piece(model, op, weight, expert, begin, end, space->x, space->x_codes, space->gate, scratch);
+        expert_piece(model, op, op->experts.up, expert, begin, end, space->x, space->x_codes, space->up,
+                     scratch);
     }
 }
 
@@ -188,24 +185,47 @@ static void combine(struct cpu_model *model, const struct plan_op *op, uint32_t 
     }
 }
 
-void execute_experts(struct cpu_model *model, const struct plan_op *op, uint32_t thread)
+uint32_t experts_pieces(const struct cpu_model *model, const struct phase *phase)
 {
-    uint32_t rows = step_rows(model, op_domain(model->plan, op)), pairs = rows * op->experts.n_active, begin,
-             end;
-    if (!rows)
-        return;
-    if (thread == 0)
+    const struct plan_op *op = &model->plan->ops[phase->first_op];
+    uint32_t pairs = step_pairs(model, op), rows = step_rows(model, phase->domain);
+    struct cut cut;
+    switch (phase->kind) {
+    case PHASE_EXPERTS_SORT:
+        return 1;
+    case PHASE_EXPERTS_UP:
+    case PHASE_EXPERTS_DOWN:
+        cut = cut_expert(model, phase->kind == PHASE_EXPERTS_UP ? op->experts.gate : op->experts.down, pairs);
+        return cut.most_busy * cut.pieces;
+    case PHASE_EXPERTS_COMBINE:
+        return (rows + share_rows(model, rows) - 1) / share_rows(model, rows);
+    default:
+        return (pairs + share_rows(model, pairs) - 1) / share_rows(model, pairs);
+    }
+}
+
+void execute_experts(struct cpu_model *model, const struct phase *phase, uint32_t piece, void *scratch)
+{
+    const struct plan_op *op = &model->plan->ops[phase->first_op];
+    bool by_row = phase->kind == PHASE_EXPERTS_COMBINE;
+    uint32_t all = by_row ? step_rows(model, phase->domain) : step_pairs(model, op);
+    uint32_t share = share_rows(model, all), begin = piece * share,
+             end = begin + share < all ? begin + share : all;
+    switch (phase->kind) {
+    case PHASE_EXPERTS_SORT:
         sort_pairs(model, op);
-    threads_barrier(model->threads);
-    own_pairs(model, pairs, thread, &begin, &end);
-    gather_inputs(model, op, begin, end);
-    threads_barrier(model->threads);
-    expert_products(model, op, thread, pairs, 0);
-    threads_barrier(model->threads);
-    activate(model, op, begin, end);
-    threads_barrier(model->threads);
-    expert_products(model, op, thread, pairs, 1);
-    threads_barrier(model->threads);
-    own_pairs(model, rows, thread, &begin, &end);
-    combine(model, op, begin, end);
+        break;
+    case PHASE_EXPERTS_GATHER:
+        gather_inputs(model, op, begin, end);
+        break;
+    case PHASE_EXPERTS_ACTIVATE:
+        activate(model, op, begin, end);
+        break;
+    case PHASE_EXPERTS_COMBINE:
+        combine(model, op, begin, end);
+        break;
+    default:
+        expert_products(model, op, phase->kind == PHASE_EXPERTS_DOWN, piece, scratch);
+        break;
+    }
 }

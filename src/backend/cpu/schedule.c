@@ -21,7 +21,7 @@ static enum phase_kind op_phase(const struct plan_op *op)
     case PLAN_ATTEND:
         return PHASE_ATTEND;
     case PLAN_EXPERTS:
-        return PHASE_EXPERTS;
+        return PHASE_EXPERTS_SORT;
     default:
         return PHASE_ROWS;
     }
@@ -69,47 +69,148 @@ static bool join_linear(struct cpu_model *model, struct phase *phase, uint32_t i
     return true;
 }
 
-static bool starts_with_rows(const struct phase *phase)
+static struct phase *add_phase(struct cpu_model *model, enum phase_kind kind, enum plan_domain domain,
+                               uint32_t first_op)
 {
-    return phase->kind == PHASE_ROWS || (phase->kind == PHASE_LINEAR && phase->n_inputs > 0);
+    struct phase *phase = &model->phases[model->n_phases++];
+    *phase = (struct phase){
+        .kind = kind, .domain = domain, .first_op = first_op, .segment = model->n_segments - 1};
+    return phase;
+}
+
+static void begin_segment(struct cpu_model *model, uint32_t first_op)
+{
+    model->segments[model->n_segments++] = (struct backend_segment){.first_op = first_op};
+}
+
+/* The input of a new LINEAR phase is rounded by the ROWS phase that made it, or, where there is none, by one
+ * that does nothing else. */
+static int add_linear(struct cpu_model *model, struct phase *before, enum plan_domain domain, uint32_t index,
+                      struct phase **out, struct error *error)
+{
+    const struct plan_op *op = &model->plan->ops[index];
+    begin_segment(model, index);
+    if (op_is_int8(model, op, op->linear.weight)) {
+        if (!before || before->kind != PHASE_ROWS || before->domain != domain)
+            before = add_phase(model, PHASE_ROWS, domain, index);
+        before->rounds = model->n_phases;
+    }
+    *out = add_phase(model, PHASE_LINEAR, domain, index);
+    if (!join_linear(model, *out, index))
+        return error_set(error, ERROR_UNSUPPORTED, "operation %s writes over its own input", op->name);
+    return 0;
+}
+
+/* A linear op that joins a phase of f32 products and wants its input rounded would need a ROWS phase before
+ * it. */
+static bool can_join(const struct cpu_model *model, const struct phase *phase, uint32_t index)
+{
+    const struct plan_op *op = &model->plan->ops[index];
+    return phase->n_inputs || !op_is_int8(model, op, op->linear.weight);
+}
+
+static int schedule_op(struct cpu_model *model, struct phase **phase, uint32_t index, struct error *error)
+{
+    const struct plan_op *op = &model->plan->ops[index];
+    enum phase_kind kind = op_phase(op);
+    enum plan_domain domain = op_domain(model->plan, op);
+    bool joins = (*phase)->kind == kind && (*phase)->domain == domain;
+    if (joins && kind == PHASE_LINEAR && can_join(model, *phase, index) && join_linear(model, *phase, index))
+        return 0;
+    if (joins && kind == PHASE_ROWS) {
+        (*phase)->n_ops++;
+        return 0;
+    }
+    if (kind == PHASE_LINEAR)
+        return add_linear(model, *phase, domain, index, phase, error);
+    begin_segment(model, index);
+    if (kind == PHASE_EXPERTS_SORT)
+        for (enum phase_kind part = PHASE_EXPERTS_SORT; part < PHASE_EXPERTS_COMBINE; part++)
+            add_phase(model, part, domain, index);
+    *phase = add_phase(model, kind == PHASE_EXPERTS_SORT ? PHASE_EXPERTS_COMBINE : kind, domain, index);
+    (*phase)->n_ops = 1;
+    return 0;
 }
 
 int schedule_phases(struct cpu_model *model, struct error *error)
 {
     const struct plan *plan = model->plan;
-    model->phases = arena_alloc(&model->arena, plan->n_ops, sizeof *model->phases);
+    size_t most = (size_t)plan->n_ops * 6 + 1;
+    model->phases = arena_alloc(&model->arena, most, sizeof *model->phases);
+    model->pieces = arena_alloc(&model->arena, most, sizeof *model->pieces);
     model->segments = arena_alloc(&model->arena, plan->n_ops, sizeof *model->segments);
     model->op_input = arena_alloc(&model->arena, plan->n_ops, 1);
-    model->next = arena_alloc(&model->arena, plan->n_ops, sizeof *model->next);
-    if (!model->phases || !model->segments || !model->op_input || !model->next)
-        return error_memory(error, "the schedule", plan->n_ops * sizeof *model->phases);
+    if (!model->phases || !model->pieces || !model->segments || !model->op_input)
+        return error_memory(error, "the schedule", most * sizeof *model->phases);
+    model->n_segments = 1; /* the tables of the ropes belong to the first segment */
+    struct phase *phase = add_phase(model, PHASE_ROPES, DOMAIN_TOKENS, 0);
+    model->n_segments = 0;
+    int status = 0;
+    for (uint32_t i = 0; i < plan->n_ops && !status; i++) {
+        status = schedule_op(model, &phase, i, error);
+        model->segments[model->n_segments - 1].n_ops++;
+    }
+    return status;
+}
 
-    struct phase *phase = NULL;
-    for (uint32_t i = 0; i < plan->n_ops; i++) {
-        const struct plan_op *op = &plan->ops[i];
-        enum phase_kind kind = op_phase(op);
-        enum plan_domain domain = op_domain(plan, op);
-        bool joins = phase && phase->kind == kind && phase->domain == domain;
-        if (joins && kind == PHASE_ROWS)
-            phase->n_ops++;
-        else if (joins && kind == PHASE_LINEAR && join_linear(model, phase, i))
-            continue;
-        else {
-            phase = &model->phases[model->n_phases++];
-            *phase = (struct phase){.kind = kind, .domain = domain, .first_op = i};
-            if (kind != PHASE_LINEAR)
-                phase->n_ops = 1;
-            else if (!join_linear(model, phase, i))
-                return error_set(error, ERROR_UNSUPPORTED, "operation %s writes over its own input",
-                                 op->name);
-        }
+/* ---- pieces of a step ---- */
+
+uint32_t piece_rows(const struct cpu_model *model, uint32_t total, uint64_t row_bytes, uint32_t n_tokens)
+{
+    enum { STEP = 16, MANY_TOKENS_ROWS = 64, PIECE_BYTES = 128 * 1024, PIECES_PER_THREAD = 8 };
+    uint64_t rows = n_tokens >= STEP ? MANY_TOKENS_ROWS : PIECE_BYTES / (row_bytes + 1);
+    uint64_t fair = total / (threads_count(model->threads) * (uint64_t)PIECES_PER_THREAD);
+    if (rows > fair)
+        rows = fair;
+    return (uint32_t)((rows + STEP) / STEP * STEP);
+}
+
+uint32_t share_rows(const struct cpu_model *model, uint32_t rows)
+{
+    enum { PIECES_PER_THREAD = 4 };
+    uint32_t pieces = threads_count(model->threads) * PIECES_PER_THREAD;
+    return (rows + pieces - 1) / pieces;
+}
+
+uint32_t linear_piece_rows(const struct cpu_model *model, const struct phase *phase)
+{
+    const struct plan_op *ops = model->plan->ops + phase->first_op;
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < phase->n_ops; i++)
+        total += ops[i].linear.weight->rows;
+    return piece_rows(model, total, weight_row_bytes(ops[0].linear.weight), step_rows(model, phase->domain));
+}
+
+static uint32_t linear_pieces(const struct cpu_model *model, const struct phase *phase)
+{
+    const struct plan_op *ops = model->plan->ops + phase->first_op;
+    uint32_t size = linear_piece_rows(model, phase), pieces = 0;
+    for (uint32_t i = 0; i < phase->n_ops; i++)
+        pieces += (ops[i].linear.weight->rows + size - 1) / size;
+    return pieces;
+}
+
+static uint32_t phase_pieces(const struct cpu_model *model, const struct phase *phase)
+{
+    uint32_t rows = step_rows(model, phase->domain);
+    if (!rows)
+        return 0;
+    switch (phase->kind) {
+    case PHASE_ROPES:
+    case PHASE_ROWS:
+        return (rows + share_rows(model, rows) - 1) / share_rows(model, rows);
+    case PHASE_LINEAR:
+        return linear_pieces(model, phase);
+    case PHASE_ATTEND:
+        return model->n_tiles[phase->domain] *
+               model->plan->caches[model->plan->ops[phase->first_op].attend.cache].n_kv_heads;
+    default:
+        return experts_pieces(model, phase);
     }
-    for (uint32_t i = 0; i < model->n_phases; i++) {
-        struct phase *current = &model->phases[i];
-        const struct phase *previous = i ? current - 1 : NULL;
-        bool rows_go_on = previous && previous->kind == PHASE_ROWS && previous->domain == current->domain;
-        current->barrier_before = previous && !(rows_go_on && starts_with_rows(current));
-        model->segments[i] = (struct backend_segment){current->first_op, current->n_ops};
-    }
-    return 0;
+}
+
+void schedule_pieces(struct cpu_model *model)
+{
+    for (uint32_t i = 0; i < model->n_phases; i++)
+        model->pieces[i] = phase_pieces(model, &model->phases[i]);
 }

@@ -2,19 +2,28 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 /* About 20 to 60 microseconds of spinning: longer than any serial piece of a step, far shorter than a time
  * slice. */
-enum { SPINS = 4000 };
+enum { SPINS = 4000, CACHE_LINE = 64 };
 
-/* A counter that threads wait on until it leaves a value. The slow path sleeps on a condition variable. */
-struct gate {
-    atomic_uint value;
+/* A claim packs what must change together: 16 bits of the round's number, 24 of pieces in all, 24 of the next
+ * piece. A compare-and-swap on it can only succeed on the stage as it is now, whoever slept in between. */
+enum { NEXT_BITS = 24, PIECES_MASK = (1 << NEXT_BITS) - 1 };
+
+struct stage {
+    _Alignas(CACHE_LINE) atomic_uint_least64_t claim;
+    atomic_uint_least64_t done; /* the round's number << 32, pieces finished */
+};
+
+/* Sleepers wait here for whatever they looked at to change; whoever changes it calls bell_ring afterwards. A
+ * sleeper raises `sleepers` before its last look, a ringer changes before it reads `sleepers`, both
+ * sequentially consistent: one of them sees the other. */
+struct bell {
     atomic_uint sleepers;
-    pthread_mutex_t lock; /* guards the step between "still unchanged" and "asleep" */
-    pthread_cond_t changed;
+    pthread_mutex_t lock;
+    pthread_cond_t rung;
 };
 
 struct worker {
@@ -24,15 +33,14 @@ struct worker {
 };
 
 struct threads {
-    uint32_t n_threads, n_started; /* workers really running: n_started <= n_threads - 1 */
-    uint32_t spins;
-    struct worker *workers;
-    struct gate start;   /* counts runs; workers wait for it */
-    struct gate barrier; /* counts barrier rounds */
-    atomic_uint arrived;
-    atomic_bool stop;
-    threads_function function; /* written before start is opened, read after */
+    uint32_t n_threads, n_started, n_stages; /* workers really running: n_started <= n_threads - 1 */
+    threads_function function;
     void *context;
+    struct worker *workers;
+    struct stage *stages;
+    atomic_uint round; /* workers wait for it to change */
+    atomic_bool stop;
+    struct bell started, progress;
 };
 
 static inline void relax(void)
@@ -44,88 +52,167 @@ static inline void relax(void)
 #endif
 }
 
-static void gate_init(struct gate *gate)
+static void bell_init(struct bell *bell)
 {
-    atomic_init(&gate->value, 0);
-    atomic_init(&gate->sleepers, 0);
-    pthread_mutex_init(&gate->lock, NULL);
-    pthread_cond_init(&gate->changed, NULL);
+    atomic_init(&bell->sleepers, 0);
+    pthread_mutex_init(&bell->lock, NULL);
+    pthread_cond_init(&bell->rung, NULL);
 }
 
-static void gate_free(struct gate *gate)
+static void bell_free(struct bell *bell)
 {
-    pthread_cond_destroy(&gate->changed);
-    pthread_mutex_destroy(&gate->lock);
+    pthread_cond_destroy(&bell->rung);
+    pthread_mutex_destroy(&bell->lock);
 }
 
-static void gate_wait(struct gate *gate, unsigned old, uint32_t spins)
+static void bell_ring(struct bell *bell)
 {
-    for (uint32_t i = 0; i < spins; i++) {
-        if (atomic_load_explicit(&gate->value, memory_order_acquire) != old)
-            return;
+    if (atomic_load(&bell->sleepers)) {
+        pthread_mutex_lock(&bell->lock);
+        pthread_cond_broadcast(&bell->rung);
+        pthread_mutex_unlock(&bell->lock);
+    }
+}
+
+static uint64_t pack_claim(uint32_t round, uint32_t pieces)
+{
+    return (uint64_t)(uint16_t)round << (2 * NEXT_BITS) | (uint64_t)pieces << NEXT_BITS;
+}
+
+static bool claim_is_of(uint64_t claim, uint32_t round)
+{
+    return claim >> (2 * NEXT_BITS) == (uint16_t)round;
+}
+
+/* ---- stages ---- */
+
+/* STAGE_CLAIMED here means: not over yet. */
+static enum stage_state stage_look(const struct stage *stage, uint32_t round, uint32_t pieces)
+{
+    uint64_t done = atomic_load(&stage->done);
+    if (done >> 32 != round)
+        return ROUND_OVER;
+    return (uint32_t)done == pieces ? STAGE_DONE : STAGE_CLAIMED;
+}
+
+static enum stage_state stage_wait(struct threads *threads, const struct stage *stage, uint32_t round,
+                                   uint32_t pieces)
+{
+    enum stage_state state = stage_look(stage, round, pieces);
+    for (uint32_t i = 0; i < SPINS && state == STAGE_CLAIMED; i++) {
+        relax();
+        state = stage_look(stage, round, pieces);
+    }
+    if (state != STAGE_CLAIMED)
+        return state;
+    struct bell *bell = &threads->progress;
+    pthread_mutex_lock(&bell->lock);
+    atomic_fetch_add(&bell->sleepers, 1);
+    while ((state = stage_look(stage, round, pieces)) == STAGE_CLAIMED)
+        pthread_cond_wait(&bell->rung, &bell->lock);
+    atomic_fetch_sub(&bell->sleepers, 1);
+    pthread_mutex_unlock(&bell->lock);
+    return state;
+}
+
+enum stage_state stages_claim(struct threads *threads, uint32_t index, uint32_t round, uint32_t *piece)
+{
+    struct stage *stage = &threads->stages[index];
+    uint64_t claim = atomic_load(&stage->claim);
+    for (;;) {
+        if (!claim_is_of(claim, round))
+            return ROUND_OVER;
+        uint32_t next = claim & PIECES_MASK, pieces = (claim >> NEXT_BITS) & PIECES_MASK;
+        if (next == pieces)
+            return stage_wait(threads, stage, round, pieces);
+        if (atomic_compare_exchange_weak(&stage->claim, &claim, claim + 1)) {
+            *piece = next;
+            return STAGE_CLAIMED;
+        }
+    }
+}
+
+void stages_finish(struct threads *threads, uint32_t index)
+{
+    struct stage *stage = &threads->stages[index];
+    /* The round cannot end while this piece is out, so the claim is still this round's. */
+    uint32_t pieces = (atomic_load(&stage->claim) >> NEXT_BITS) & PIECES_MASK;
+    if ((uint32_t)atomic_fetch_add(&stage->done, 1) + 1 == pieces)
+        bell_ring(&threads->progress);
+}
+
+/* ---- rounds ---- */
+
+static uint32_t wait_for_round(struct threads *threads, uint32_t old)
+{
+    for (uint32_t i = 0; i < SPINS; i++) {
+        uint32_t round = atomic_load(&threads->round);
+        if (round != old)
+            return round;
         relax();
     }
-    pthread_mutex_lock(&gate->lock);
-    atomic_fetch_add(&gate->sleepers, 1);
-    while (atomic_load(&gate->value) == old)
-        pthread_cond_wait(&gate->changed, &gate->lock);
-    atomic_fetch_sub(&gate->sleepers, 1);
-    pthread_mutex_unlock(&gate->lock);
-}
-
-/* A sleeper raises `sleepers` before it looks at the value for the last time, the opener changes the value
- * before it looks at `sleepers`; both are sequentially consistent, so one of them sees the other. */
-static void gate_open(struct gate *gate)
-{
-    atomic_fetch_add(&gate->value, 1);
-    if (atomic_load(&gate->sleepers)) {
-        pthread_mutex_lock(&gate->lock);
-        pthread_cond_broadcast(&gate->changed);
-        pthread_mutex_unlock(&gate->lock);
-    }
-}
-
-void threads_barrier(struct threads *threads)
-{
-    unsigned round = atomic_load_explicit(&threads->barrier.value, memory_order_acquire);
-    if (atomic_fetch_add(&threads->arrived, 1) + 1 == threads->n_threads) {
-        atomic_store(&threads->arrived, 0);
-        gate_open(&threads->barrier);
-    } else {
-        gate_wait(&threads->barrier, round, threads->spins);
-    }
+    struct bell *bell = &threads->started;
+    uint32_t round;
+    pthread_mutex_lock(&bell->lock);
+    atomic_fetch_add(&bell->sleepers, 1);
+    while ((round = atomic_load(&threads->round)) == old)
+        pthread_cond_wait(&bell->rung, &bell->lock);
+    atomic_fetch_sub(&bell->sleepers, 1);
+    pthread_mutex_unlock(&bell->lock);
+    return round;
 }
 
 static void *worker_main(void *argument)
 {
     struct worker *worker = argument;
     struct threads *threads = worker->threads;
-    for (unsigned run = 0;; run++) {
-        gate_wait(&threads->start, run, threads->spins);
+    for (uint32_t round = 0;;) {
+        round = wait_for_round(threads, round);
         if (atomic_load(&threads->stop))
             return NULL;
-        threads->function(threads->context, worker->index);
-        threads_barrier(threads);
+        threads->function(threads->context, worker->index, round);
     }
 }
 
-int threads_open(uint32_t n_threads, struct threads **out, struct error *error)
+void threads_run(struct threads *threads, const uint32_t *pieces)
+{
+    uint32_t round = atomic_load(&threads->round) + 1;
+    for (uint32_t i = 0; i < threads->n_stages; i++) {
+        struct stage *stage = &threads->stages[i];
+        atomic_store_explicit(&stage->done, (uint64_t)round << 32, memory_order_release);
+        atomic_store_explicit(&stage->claim, pack_claim(round, pieces[i]), memory_order_release);
+    }
+    atomic_store(&threads->round, round);
+    bell_ring(&threads->started);
+    threads->function(threads->context, 0, round);
+}
+
+int threads_open(uint32_t n_threads, uint32_t n_stages, threads_function function, void *context,
+                 struct threads **out, struct error *error)
 {
     *out = NULL;
     struct threads *threads = calloc(1, sizeof *threads);
     struct worker *workers = calloc(n_threads, sizeof *workers);
-    if (!threads || !workers) {
+    struct stage *stages = aligned_alloc(CACHE_LINE, (n_stages + 1) * sizeof *stages);
+    if (!threads || !workers || !stages) {
         free(threads);
         free(workers);
-        return error_memory(error, "compute threads", n_threads * sizeof *workers);
+        free(stages);
+        return error_memory(error, "compute threads",
+                            n_threads * sizeof *workers + n_stages * sizeof *stages);
     }
-    threads->n_threads = n_threads;
-    threads->spins = SPINS;
-    threads->workers = workers;
-    gate_init(&threads->start);
-    gate_init(&threads->barrier);
-    atomic_init(&threads->arrived, 0);
-    atomic_init(&threads->stop, false);
+    *threads = (struct threads){.n_threads = n_threads,
+                                .n_stages = n_stages,
+                                .function = function,
+                                .context = context,
+                                .workers = workers,
+                                .stages = stages};
+    for (uint32_t i = 0; i < n_stages; i++) {
+        atomic_init(&stages[i].claim, 0);
+        atomic_init(&stages[i].done, 0);
+    }
+    bell_init(&threads->started);
+    bell_init(&threads->progress);
     for (uint32_t i = 1; i < n_threads; i++) {
         workers[i] = (struct worker){.threads = threads, .index = i};
         int failure = pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]);
@@ -146,22 +233,15 @@ void threads_close(struct threads *threads)
     if (!threads)
         return;
     atomic_store(&threads->stop, true);
-    gate_open(&threads->start);
+    atomic_fetch_add(&threads->round, 1);
+    bell_ring(&threads->started);
     for (uint32_t i = 1; i <= threads->n_started; i++)
         pthread_join(threads->workers[i].thread, NULL);
-    gate_free(&threads->start);
-    gate_free(&threads->barrier);
+    bell_free(&threads->started);
+    bell_free(&threads->progress);
+    free(threads->stages);
     free(threads->workers);
     free(threads);
-}
-
-void threads_run(struct threads *threads, threads_function function, void *context)
-{
-    threads->function = function;
-    threads->context = context;
-    gate_open(&threads->start);
-    function(context, 0);
-    threads_barrier(threads);
 }
 
 uint32_t threads_count(const struct threads *threads)

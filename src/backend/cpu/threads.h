@@ -1,31 +1,48 @@
-/* The compute threads of one cpu backend, and the barrier they meet at.
+/* The compute threads of one cpu backend.
  *
- * threads_run makes every thread (the caller is number 0) run one function; inside it they meet at
- * threads_barrier. Both waits spin for a short while, because the next piece of work usually comes within
- * microseconds, and then sleep, so that an idle or oversubscribed machine is not kept busy. One caller at a
- * time.
+ * threads_run opens a *round*: every thread (the caller is number 0) runs the pool's function. The function
+ * does its work in *stages*, each cut into numbered pieces that whoever is free claims (stages_claim). There
+ * is no barrier: a stage is over when all its pieces are, so a thread that the system has put aside holds
+ * nobody up unless it sits on a piece; when it comes back it finds the stages over and catches up, or finds
+ * the round over and goes home. threads_run returns when the caller's function returns, that is when every
+ * stage is over; late threads may still be on their way out, which is why a thread may look at the round's
+ * data only while it holds a piece.
+ *
+ * Waiting spins for a short while, because the next piece of work usually comes within microseconds, and then
+ * sleeps.
  */
 #ifndef LLMIND_BACKEND_CPU_THREADS_H
 #define LLMIND_BACKEND_CPU_THREADS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
 
 struct threads;
 
-typedef void (*threads_function)(void *context, uint32_t thread);
+enum { STAGE_MAX_PIECES = (1 << 24) - 1 };
 
-/* n_threads >= 1, the caller included. */
-int threads_open(uint32_t n_threads, struct threads **out, struct error *error);
+/* thread: 0 .. n_threads - 1. round: to be handed to the functions below. */
+typedef void (*threads_function)(void *context, uint32_t thread, uint32_t round);
+
+/* n_threads >= 1, the caller included; n_stages of every round. function and context are the pool's for life.
+ */
+int threads_open(uint32_t n_threads, uint32_t n_stages, threads_function function, void *context,
+                 struct threads **out, struct error *error);
 void threads_close(struct threads *threads); /* NULL is legal */
 
-/* Returns when every thread has finished function(context, 0 .. n_threads - 1). */
-void threads_run(struct threads *threads, threads_function function, void *context);
+/* Runs one round. pieces: [n_stages], 0 for a stage that is empty this time, at most STAGE_MAX_PIECES. What
+ * the caller wrote before is seen by whoever claims a piece. One caller at a time. */
+void threads_run(struct threads *threads, const uint32_t *pieces);
 
-/* Called by every thread inside threads_run: nobody passes before all have come. What a thread wrote before
- * is seen by all after. */
-void threads_barrier(struct threads *threads);
+enum stage_state { STAGE_CLAIMED, STAGE_DONE, ROUND_OVER };
+
+/* Claims a piece of the stage: STAGE_CLAIMED with its number in *piece, to be given back with stages_finish.
+ * When none is left it waits until the last one is finished and returns STAGE_DONE: everything written in the
+ * stage is seen now. ROUND_OVER: the caller of this function came too late and must return. */
+enum stage_state stages_claim(struct threads *threads, uint32_t stage, uint32_t round, uint32_t *piece);
+void stages_finish(struct threads *threads, uint32_t stage);
 
 uint32_t threads_count(const struct threads *threads);
 

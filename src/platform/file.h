@@ -1,0 +1,37 @@
+/* Files: read a small one whole, map a large one. */
+#ifndef LLMIND_PLATFORM_FILE_H
+#define LLMIND_PLATFORM_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* Reads a regular file of at most max_bytes into malloc'ed memory, zero-terminated beyond *length. Errors:
+ * ERROR_NOT_FOUND, ERROR_LIMIT, ERROR_IO, ERROR_INVALID (not a regular file). */
+int file_read(const char *path, size_t max_bytes, char **out, size_t *length, struct error *error);
+
+/* A whole regular file mapped read-only and private; an empty one is a map of length 0. A file that is
+ * shortened by somebody else while it is mapped raises SIGBUS in whoever reads it: that is why models run in
+ * a process of their own in the server. */
+struct file_map {
+    const uint8_t *data;
+    size_t length;
+};
+/* Errors as file_read. On error *out is an empty map, which may be closed. */
+int file_map_open(const char *path, struct file_map *out, struct error *error);
+void file_map_close(struct file_map *map);
+
+/* Both follow symbolic links; false also when a folder on the way may not be searched. */
+bool file_exists(const char *path);
+bool file_is_folder(const char *path);
+/* Joins two path parts into out; ERROR_LIMIT when it does not fit. */
+int file_join(char *out, size_t capacity, const char *folder, const char *name, struct error *error);
+
+/* The file of the running program ("/usr/local/bin/llmind", symbolic links resolved) and the folder it lies
+ * in. ERROR_IO when the system does not tell, ERROR_LIMIT when it does not fit. */
+int file_program_path(char *out, size_t capacity, struct error *error);
+int file_program_folder(char *out, size_t capacity, struct error *error);
+
+#endif

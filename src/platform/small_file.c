@@ -1,0 +1,51 @@
+#include "platform/small_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+bool small_file_read(const char *path, char *out, size_t capacity)
+{
+    out[0] = '\0';
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0)
+        return false;
+    size_t length = 0;
+    ssize_t got = 0;
+    while (length + 1 < capacity) {
+        got = read(file, out + length, capacity - 1 - length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        length += (size_t)got;
+    }
+    close(file);
+    if (got < 0)
+        length = 0;
+    while (length > 0 && is_space(out[length - 1]))
+        length--;
+    out[length] = '\0';
+    return got >= 0;
+}
+
+bool small_file_number(const char *text, uint64_t *value, const char **after)
+{
+    if (*text < '0' || *text > '9')
+        return false; /* strtoull would take a sign and white space */
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno || (*end && !is_space(*end)))
+        return false;
+    *value = number;
+    if (after)
+        *after = end;
+    return true;
+}

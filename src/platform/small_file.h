@@ -1,0 +1,18 @@
+/* Reads the small text files in which Linux tells about itself (/proc, /sys), without allocating, so that a
+ * gauge may be read while a run is timed. Internal to src/platform. */
+#ifndef LLMIND_PLATFORM_SMALL_FILE_H
+#define LLMIND_PLATFORM_SMALL_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* At most capacity - 1 bytes of the file, zero-terminated, its trailing white space cut. False when it cannot
+ * be read: out is then "". What does not fit is left away. */
+bool small_file_read(const char *path, char *out, size_t capacity);
+
+/* A decimal number at the start of text, which must be followed by white space or the end. *after (may be
+ * NULL) is set behind it. False when there is none or it does not fit in 64 bits. */
+bool small_file_number(const char *text, uint64_t *value, const char **after);
+
+#endif
