@@ -37,7 +37,7 @@ bench: build ## speed of the built-in model (MODEL=DIR for another one)
 acceptance: build ## the long or timed checks of one issue: make acceptance ISSUE=2
 	@test -n "$(ISSUE)" || { echo 'say which issue: make acceptance ISSUE=2' >&2; exit 2; }
 	@scripts/bootstrap test
-	bench/acceptance $(ISSUE)
+	.venv/bin/python bench/acceptance $(ISSUE)
 
 install: build ## PREFIX/bin/llmind and PREFIX/share/llmind (PREFIX=/usr/local)
 	@cmake --install build --prefix '$(PREFIX)'

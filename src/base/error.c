@@ -1,23 +1,42 @@
 #include "base/error.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Hostile files name things with terminal escapes and half characters; a message must stay one clean line. */
+#include "base/utf8.h"
+
+/* C0 and C1 control characters and DEL: what a terminal may take for a command. n: bytes of the character. */
+static bool is_control(const char *character, size_t n)
+{
+    unsigned char first = (unsigned char)character[0];
+    return first < 0x20 || first == 0x7F || (n == 2 && first == 0xC2 && (unsigned char)character[1] < 0xA0);
+}
+
+/* Hostile files name things with terminal escapes and half characters; a message must stay one clean line.
+ * What does not belong becomes '?': a control character as a whole, of anything that is not UTF-8 each byte.
+ */
 static void make_printable(char *text)
 {
-    size_t length = strlen(text);
+    size_t length = strlen(text), kept = 0;
     if (length + 1 == ERROR_MESSAGE_MAX) { /* cut by vsnprintf: drop a half UTF-8 character at the end */
         size_t start = length;
-        while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
+        while (start > length - 3 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
             start--;
-        if (start > 0 && (unsigned char)text[start - 1] >= 0xC0)
-            text[start - 1] = '\0';
+        if ((unsigned char)text[start - 1] >= 0xC0 && !utf8_is_valid(text + start - 1, length - start + 1))
+            length = start - 1;
     }
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7F)
-            *p = '?';
+    for (size_t i = 0; i < length;) {
+        size_t n = utf8_character(text + i, length - i);
+        if (n == 0 || is_control(text + i, n))
+            text[kept++] = '?';
+        else
+            for (size_t k = 0; k < n; k++)
+                text[kept++] = text[i + k];
+        i += n ? n : 1;
+    }
+    text[kept] = '\0';
 }
 
 int error_set(struct error *error, int code, const char *format, ...)

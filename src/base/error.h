@@ -29,7 +29,8 @@ struct error {
 };
 
 /* Fills *error (when not NULL) and returns code. The message is cut at ERROR_MESSAGE_MAX, on a UTF-8
- * boundary, and control characters in it are replaced, because parts of it often come from hostile files. */
+ * boundary; control characters in it (C0, DEL, C1) and bytes that are not UTF-8 become '?', because parts of
+ * it often come from hostile files. */
 int error_set(struct error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts "prefix: " before the message. Does nothing when error is NULL. */

@@ -36,6 +36,12 @@ static enum line_result fill(struct line_reader *reader)
         }
         if (waits[1].revents & POLLIN)
             return LINE_INTERRUPTED;
+        if (waits[1].revents) /* closed: no interrupt will come, and poll would not wait any more */
+            waits[1].fd = -1;
+        if (!waits[0].revents)
+            continue;
+        if (waits[0].revents & POLLNVAL) /* closed; it must not be read, another file may get its number */
+            return LINE_FAILED;
         ssize_t got = read(reader->descriptor, reader->buffer, sizeof reader->buffer);
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;

@@ -11,7 +11,7 @@ enum { LINE_BUFFER = 4096, LINE_MAX_BYTES = 1 << 20 };
 
 struct line_reader {
     int descriptor;
-    int interrupt; /* a descriptor that becomes readable when waiting shall end; -1: none */
+    int interrupt; /* a descriptor that becomes readable when waiting shall end; -1 or closed: none */
     char buffer[LINE_BUFFER];
     size_t start, end;
 };

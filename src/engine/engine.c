@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "engine/state.h"
 #include "platform/clock.h"
+#include "platform/memory.h"
 
 static int choose_options(struct engine *engine, const struct engine_options *options, struct error *error)
 {
@@ -41,7 +42,9 @@ static int choose_options(struct engine *engine, const struct engine_options *op
 
 static int open_text(struct engine *engine, const char *folder, struct error *error)
 {
+    memory_begin_loading();
     int status = tokenizer_open(folder, &engine->tokenizer, error);
+    memory_end_loading();
     if (!status)
         status = chat_template_open(folder, engine->tokenizer, &engine->chat_template, error);
     if (status)

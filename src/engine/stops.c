@@ -4,34 +4,7 @@
 
 #include <string.h>
 
-/* One well-formed UTF-8 character at text (RFC 3629): its length, or 0. */
-static size_t character_length(const unsigned char *text, size_t length)
-{
-    unsigned char lead = text[0];
-    if (lead < 0x80)
-        return 1;
-    size_t need = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || length < need)
-        return 0;
-    for (size_t i = 1; i < need; i++)
-        if ((text[i] & 0xC0) != 0x80)
-            return 0;
-    if ((lead == 0xE0 && text[1] < 0xA0) || (lead == 0xED && text[1] > 0x9F) ||
-        (lead == 0xF0 && text[1] < 0x90) || (lead == 0xF4 && text[1] > 0x8F))
-        return 0;
-    return need;
-}
-
-static bool is_utf8(const char *text, size_t length)
-{
-    for (size_t i = 0; i < length;) {
-        size_t n = character_length((const unsigned char *)text + i, length - i);
-        if (!n)
-            return false;
-        i += n;
-    }
-    return true;
-}
+#include "base/utf8.h"
 
 static int add_stop(struct stops *stops, const char *text, uint32_t index, struct arena *arena,
                     struct error *error)
@@ -42,7 +15,7 @@ static int add_stop(struct stops *stops, const char *text, uint32_t index, struc
     if (length > ENGINE_MAX_STOP_BYTES)
         return error_set(error, ERROR_INVALID, "stops[%u] is longer than %d bytes", index,
                          ENGINE_MAX_STOP_BYTES);
-    if (!is_utf8(text, length))
+    if (!utf8_is_valid(text, length))
         return error_set(error, ERROR_INVALID, "stops[%u] is not valid UTF-8", index);
     char *copy = arena_alloc(arena, length + 1, 1);
     if (!copy)

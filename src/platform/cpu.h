@@ -8,7 +8,7 @@
 struct cpu_features {
     bool avx2; /* AVX2, FMA and F16C */
     bool avx_vnni;
-    bool avx512;      /* F, BW, DQ, VL, VNNI, VBMI, and the operating system saves the registers */
+    bool avx512;      /* avx2 and F, BW, DQ, VL, VNNI, and the operating system saves the registers */
     bool avx512_vbmi; /* avx512 and VBMI: Ice Lake and Zen 4 on, not Cascade Lake */
     bool avx512_bf16; /* avx512 and BF16 */
     bool neon_dotprod;

@@ -34,4 +34,11 @@ uint64_t memory_limit_bytes(const char *root);
 void *memory_map(size_t bytes);
 void memory_unmap(void *memory, size_t bytes);
 
+/* Around work that makes a great many small allocations and frees most of them again (parsing a tokenizer of
+ * 128,000 tokens): between the two calls the allocator grows in large steps instead of one page-sized system
+ * call after another, afterwards it gives what is free back to the system. Only hints; the process may be
+ * threaded. */
+void memory_begin_loading(void);
+void memory_end_loading(void);
+
 #endif

@@ -1,7 +1,11 @@
 #include "platform/memory.h"
 
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "base/checked.h"
 
@@ -60,3 +64,26 @@ void memory_unmap(void *memory, size_t bytes)
     if (memory && rounded)
         munmap(memory, rounded);
 }
+
+#ifdef __GLIBC__
+enum { LOADING_STEP_BYTES = 64 << 20, USUAL_STEP_BYTES = 128 << 10 };
+
+void memory_begin_loading(void)
+{
+    mallopt(M_TOP_PAD, LOADING_STEP_BYTES);
+}
+
+void memory_end_loading(void)
+{
+    mallopt(M_TOP_PAD, USUAL_STEP_BYTES);
+    malloc_trim(0);
+}
+#else
+void memory_begin_loading(void)
+{
+}
+
+void memory_end_loading(void)
+{
+}
+#endif

@@ -9,31 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 struct chat {
     json_t *turns;  /* array of {"role", "content"} */
     json_t *system; /* string or NULL */
 };
-
-/* Length of the valid UTF-8 character at text, or 0 (RFC 3629: no overlong forms, surrogates, > U+10FFFF). */
-static size_t character_length(const unsigned char *text, size_t left)
-{
-    unsigned char first = text[0];
-    size_t n = first < 0x80   ? 1
-               : first < 0xC2 ? 0
-               : first < 0xE0 ? 2
-               : first < 0xF0 ? 3
-               : first < 0xF5 ? 4
-                              : 0;
-    if (n == 0 || n > left || first == 0)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((text[i] & 0xC0) != 0x80)
-            return 0;
-    if ((first == 0xE0 && text[1] < 0xA0) || (first == 0xED && text[1] > 0x9F) ||
-        (first == 0xF0 && text[1] < 0x90) || (first == 0xF4 && text[1] > 0x8F))
-        return 0;
-    return n;
-}
 
 char *chat_clean_utf8(const char *text, size_t length)
 {
@@ -44,7 +25,7 @@ char *chat_clean_utf8(const char *text, size_t length)
         return NULL;
     size_t out = 0;
     for (size_t i = 0; i < length;) {
-        size_t n = character_length((const unsigned char *)text + i, length - i);
+        size_t n = text[i] ? utf8_character(text + i, length - i) : 0;
         if (n) {
             memcpy(clean + out, text + i, n);
             out += n;

@@ -60,7 +60,7 @@ static float planted_top(const struct synth_format *format)
 {
     switch (format->mode) {
     case SYNTH_AFFINE:
-        return (float)((1u << format->bits) / 2 - 1);
+        return (float)((1u << format->bits >> 1) - 1);
     case SYNTH_MXFP8:
         return 256;
     default:

@@ -37,17 +37,17 @@ struct synth_report {
 /* Called now and then on the caller's thread; false stops the work (ERROR_CANCELLED). */
 typedef bool (*synth_progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
 
-/* Writes the model. `folder` must not exist, or be empty. Everything is written to `folder`.partial first,
- * which takes the final name when it is complete: a model that was interrupted is never found under its name.
- * On failure and on cancellation the partial folder is removed; after a crash the next call with the same
- * folder reuses it.
+/* Writes the model. The folder `path` must not exist, or be empty. Everything is written to `path`.partial
+ * first, which takes the final name when it is complete: a model that was interrupted is never found under
+ * its name. On failure and on cancellation the partial folder is removed; after a crash the next call with
+ * the same folder reuses it.
  *
  * progress and report may be NULL. Memory use is a few megabytes, whatever the shape.
  * Errors: ERROR_INVALID (shape, bits, group size, layers: the message lists what there is; a folder that
  * holds something), ERROR_LIMIT (not enough free space, with figures), ERROR_BUSY (somebody is writing
  * there), ERROR_IO, ERROR_MEMORY, ERROR_CANCELLED. */
-int synth_write(const struct synth_options *options, const char *folder, synth_progress progress,
-                void *context, struct synth_report *report, struct error *error);
+int synth_write(const struct synth_options *options, const char *path, synth_progress progress, void *context,
+                struct synth_report *report, struct error *error);
 
 /* Name of shape number i, and one line about it; NULL beyond the last. */
 const char *synth_shape_name(size_t i);

@@ -15,8 +15,8 @@ struct chat_template {
 int chat_template_open(const char *folder, const struct tokenizer *tokenizer, struct chat_template **out,
                        struct error *error)
 {
-    uint8_t *jinja = NULL;
-    uint8_t *json = NULL;
+    char *jinja = NULL;
+    char *json = NULL;
     size_t jinja_length = 0;
     size_t json_length = 0;
     char message[ERROR_MESSAGE_MAX];
@@ -35,8 +35,9 @@ int chat_template_open(const char *folder, const struct tokenizer *tokenizer, st
     if (result != 0) {
         goto out;
     }
-    result = llmind_template_open(tokenizer->handle, jinja, jinja_length, json, json_length,
-                                  &chat_template->handle, message, sizeof message);
+    result =
+        llmind_template_open(tokenizer->handle, (const uint8_t *)jinja, jinja_length, (const uint8_t *)json,
+                             json_length, &chat_template->handle, message, sizeof message);
     if (result != 0) {
         error_set(error, result, "%s: %s", folder, message);
         goto out;

@@ -15,10 +15,8 @@ struct tokenizer {
     size_t longest_token_bytes;
 };
 
-/* Reads folder/name whole: *data is malloc'ed (never NULL on success) and owned by the caller. A file that is
- * not there gives *data = NULL and 0 when optional, else ERROR_NOT_FOUND. More than max_bytes: ERROR_LIMIT.
- */
-int text_read_file(const char *folder, const char *name, size_t max_bytes, bool optional, uint8_t **data,
+/* file_read of folder/name; a file that is not there gives *data = NULL and 0 when optional. */
+int text_read_file(const char *folder, const char *name, size_t max_bytes, bool optional, char **data,
                    size_t *length, struct error *error);
 
 #endif

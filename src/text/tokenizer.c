@@ -12,8 +12,8 @@ enum { MAX_TOKENIZER_JSON = 128 << 20, MAX_CONFIG_JSON = 32 << 20 };
 
 int tokenizer_open(const char *folder, struct tokenizer **out, struct error *error)
 {
-    uint8_t *json = NULL;
-    uint8_t *config = NULL;
+    char *json = NULL;
+    char *config = NULL;
     size_t json_length = 0;
     size_t config_length = 0;
     char message[ERROR_MESSAGE_MAX];
@@ -32,8 +32,8 @@ int tokenizer_open(const char *folder, struct tokenizer **out, struct error *err
     if (result != 0) {
         goto out;
     }
-    result = llmind_tokenizer_open(json, json_length, config, config_length, &tokenizer->handle, message,
-                                   sizeof message);
+    result = llmind_tokenizer_open((const uint8_t *)json, json_length, (const uint8_t *)config, config_length,
+                                   &tokenizer->handle, message, sizeof message);
     if (result != 0) {
         error_set(error, result, "%s: %s", folder, message);
         goto out;

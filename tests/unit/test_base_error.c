@@ -9,19 +9,11 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
-/* Well-formed UTF-8 (lengths and continuation bytes; enough for messages cut in the middle). */
 static bool is_utf8(const char *text)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        int more = *p < 0x80 ? 0 : *p >= 0xF0 ? 3 : *p >= 0xE0 ? 2 : *p >= 0xC2 ? 1 : -1;
-        if (more < 0)
-            return false;
-        while (more--)
-            if ((*++p & 0xC0) != 0x80)
-                return false;
-    }
-    return true;
+    return utf8_is_valid(text, strlen(text));
 }
 
 static void set_returns_the_code(void **state)
@@ -62,6 +54,63 @@ static void control_characters_are_replaced(void **state)
               "a\x1b[2Jb\nc\td\re\x7f"
               "f");
     assert_string_equal(error.message, "a?[2Jb?c?d?e?f");
+}
+
+/* U+0080 to U+009F: U+009B is a terminal's CSI. What comes right behind them in Unicode stays. */
+static void c1_controls_are_replaced(void **state)
+{
+    (void)state;
+    for (int second = 0x80; second <= 0xBF; second++) {
+        const char text[] = {'a', (char)0xC2, (char)second, 'b', '\0'};
+        struct error error;
+        error_set(&error, ERROR_INVALID, "%s", text);
+        assert_string_equal(error.message, second < 0xA0 ? "a?b" : text);
+        error_set(&error, ERROR_INVALID, "x");
+        error_prefix(&error, "%s", text);
+        assert_memory_equal(error.message, second < 0xA0 ? "a?b: x" : text, 3);
+    }
+}
+
+static void bytes_that_are_not_utf8_are_replaced(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *clean;
+    } cases[] = {
+        {"\xFF\xFE", "??"},
+        {"a\x80z", "a?z"},                                             /* a continuation without a start */
+        {"\xC3", "?"},                                                 /* a start without its continuation */
+        {"\xE2\x82", "??"},                                            /* two thirds of a character */
+        {"\xE2\x82z", "??z"},                                          /* the same, then text */
+        {"\xC0\x8A", "??"},                                            /* overlong newline */
+        {"\xE0\x80\x9B", "???"},                                       /* overlong escape */
+        {"\xED\xA0\x80", "???"},                                       /* a surrogate */
+        {"\xF4\x90\x80\x80", "????"},                                  /* beyond U+10FFFF */
+        {"\xF5\x80\x80\x80", "????"},                                  /* no such start */
+        {"\xC3\xA9\xC3\xF0\x9F\x98\x80", "\xC3\xA9?\xF0\x9F\x98\x80"}, /* the whole ones beside it stay */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error error;
+        error_set(&error, ERROR_INVALID, "%s", cases[i].text);
+        assert_string_equal(error.message, cases[i].clean);
+    }
+}
+
+/* A message that is cut, and is nothing but continuation bytes or starts, is not lost. */
+static void long_garbage_stays_visible(void **state)
+{
+    (void)state;
+    static const char bytes[] = {(char)0x80, (char)0xC3, (char)0xF0, (char)0xFF};
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        char text[2 * ERROR_MESSAGE_MAX];
+        memset(text, bytes[i], sizeof text - 1);
+        text[sizeof text - 1] = '\0';
+        struct error error;
+        error_set(&error, ERROR_INVALID, "%s", text);
+        size_t length = strlen(error.message);
+        assert_true(length >= ERROR_MESSAGE_MAX - 1 - 4);
+        assert_int_equal(strspn(error.message, "?"), length);
+    }
 }
 
 /* Every length around the limit, with characters of 1 to 4 bytes: the cut never leaves half a character. */
@@ -111,6 +160,9 @@ int main(void)
         cmocka_unit_test(prefix_goes_before),
         cmocka_unit_test(memory_errors_name_the_size),
         cmocka_unit_test(control_characters_are_replaced),
+        cmocka_unit_test(c1_controls_are_replaced),
+        cmocka_unit_test(bytes_that_are_not_utf8_are_replaced),
+        cmocka_unit_test(long_garbage_stays_visible),
         cmocka_unit_test(cuts_on_character_boundaries),
         cmocka_unit_test(a_prefix_longer_than_the_message_is_cut_too),
     };

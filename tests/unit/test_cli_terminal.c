@@ -105,7 +105,36 @@ static void a_closed_descriptor_fails(void **state)
     struct line_reader reader = {.descriptor = -1, .interrupt = -1};
     char *line;
     size_t length;
+    alarm(20); /* it once waited for ever */
     assert_int_equal(line_read(&reader, &line, &length), LINE_FAILED);
+    assert_null(line);
+
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    close(ends[0]);
+    close(ends[1]);
+    reader = (struct line_reader){.descriptor = ends[0], .interrupt = -1};
+    assert_int_equal(line_read(&reader, &line, &length), LINE_FAILED);
+    assert_null(line);
+    alarm(0);
+}
+
+/* Without the one that interrupts, what is typed still comes. */
+static void a_closed_interrupt_is_none(void **state)
+{
+    (void)state;
+    int interrupts[2];
+    struct line_reader reader = reader_of("typed");
+    assert_int_equal(pipe(interrupts), 0);
+    close(interrupts[0]);
+    close(interrupts[1]);
+    reader.interrupt = interrupts[0];
+    char *line;
+    size_t length;
+    assert_int_equal(line_read(&reader, &line, &length), LINE_READ);
+    assert_string_equal(line, "typed");
+    free(line);
+    close(reader.descriptor);
 }
 
 int main(void)
@@ -113,7 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(escapes_are_taken_out),         cmocka_unit_test(lines),
         cmocka_unit_test(a_line_longer_than_the_buffer), cmocka_unit_test(an_interrupt_ends_the_wait),
-        cmocka_unit_test(a_closed_descriptor_fails),
+        cmocka_unit_test(a_closed_descriptor_fails),     cmocka_unit_test(a_closed_interrupt_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,16 +91,6 @@ static void widen(size_t *maximum, size_t value)
         *maximum = value;
 }
 
-static size_t padded_codes(size_t cols)
-{
-    return (cols + KERNEL_CODE_ALIGN - 1) / KERNEL_CODE_ALIGN * KERNEL_CODE_ALIGN;
-}
-
-static size_t padded_groups(size_t cols, size_t group)
-{
-    return (cols / group + 15) / 16 * 16;
-}
-
 /* Room for the rounded inputs of the widest linear phase, per input form. */
 static void carve_inputs(struct cpu_model *model, struct carver *carver)
 {
@@ -270,6 +260,18 @@ static int allocate_tables(struct cpu_model *model, struct error *error)
     return 0;
 }
 
+/* The finest cut of a step is a tile of attention for each token and key head. */
+static int check_pieces(const struct cpu_model *model, struct error *error)
+{
+    for (uint32_t i = 0; i < model->plan->n_caches; i++)
+        if ((uint64_t)model->options.max_step_tokens * model->plan->caches[i].n_kv_heads > STAGE_MAX_PIECES)
+            return error_set(
+                error, ERROR_LIMIT,
+                "steps of %u tokens are too large for a model with %u key heads: use a smaller prefill chunk",
+                model->options.max_step_tokens, model->plan->caches[i].n_kv_heads);
+    return 0;
+}
+
 static int prepare(struct cpu_model *model, const struct plan *plan, const struct backend_options *options,
                    struct error *error)
 {
@@ -285,7 +287,8 @@ static int prepare(struct cpu_model *model, const struct plan *plan, const struc
     if ((status = schedule_phases(model, error)) || (status = allocate_tables(model, error)))
         return status;
     collect_ropes(model);
-    if ((status = allocate_memory(model, error)) || (status = allocate_cache(model, error)))
+    if ((status = check_pieces(model, error)) || (status = allocate_memory(model, error)) ||
+        (status = allocate_cache(model, error)))
         return status;
     return threads_open(model->options.n_threads, model->n_phases, execute_step, model, &model->threads,
                         error);
@@ -378,24 +381,24 @@ static uint32_t tile_tokens(const struct plan *plan)
     return per_kv >= KERNEL_MAX_ATTEND_ROWS ? 1 : KERNEL_MAX_ATTEND_ROWS / per_kv;
 }
 
-int backend_step(struct backend_model *backend, const struct backend_batch *batch, const float **logits,
+int backend_step(struct backend_model *model, const struct backend_batch *batch, const float **logits,
                  uint64_t *segment_ns, struct error *error)
 {
-    struct cpu_model *model = &backend->cpu;
-    int status = check_batch(model, batch, error);
+    struct cpu_model *cpu = &model->cpu;
+    int status = check_batch(cpu, batch, error);
     if (status)
         return status;
-    model->batch = batch;
-    model->segment_ns = segment_ns;
-    memcpy(model->output_token, batch->outputs, batch->n_outputs * sizeof *batch->outputs);
-    uint32_t max_rows = tile_tokens(model->plan);
+    cpu->batch = batch;
+    cpu->segment_ns = segment_ns;
+    memcpy(cpu->output_token, batch->outputs, batch->n_outputs * sizeof *batch->outputs);
+    uint32_t max_rows = tile_tokens(cpu->plan);
     for (int domain = DOMAIN_TOKENS; domain <= DOMAIN_OUTPUTS; domain++)
-        model->n_tiles[domain] = cut_tiles(model, (enum plan_domain)domain, max_rows, model->tiles[domain]);
+        cpu->n_tiles[domain] = cut_tiles(cpu, (enum plan_domain)domain, max_rows, cpu->tiles[domain]);
     if (segment_ns)
-        memset(segment_ns, 0, model->n_segments * sizeof *segment_ns);
-    schedule_pieces(model);
-    threads_run(model->threads, model->pieces);
-    *logits = batch->n_outputs ? view_row(model, model->plan->logits, 0) : NULL;
+        memset(segment_ns, 0, cpu->n_segments * sizeof *segment_ns);
+    schedule_pieces(cpu);
+    threads_run(cpu->threads, cpu->pieces);
+    *logits = batch->n_outputs ? view_row(cpu, cpu->plan->logits, 0) : NULL;
     return 0;
 }
 

@@ -130,10 +130,31 @@ uint32_t share_rows(const struct cpu_model *model, uint32_t rows);
 /* Cuts every phase of this step into model->pieces. */
 void schedule_pieces(struct cpu_model *model);
 
+/* ---- rounded activations ---- */
+
+static inline size_t padded_codes(size_t cols)
+{
+    return (cols + KERNEL_CODE_ALIGN - 1) / KERNEL_CODE_ALIGN * KERNEL_CODE_ALIGN;
+}
+
+static inline size_t padded_groups(size_t cols, size_t group)
+{
+    return (cols / group + 15) / 16 * 16;
+}
+
+/* A buffer of rounded rows, laid out for rows of `cols` numbers in groups. */
+static inline struct q8_rows shape_codes(struct q8_rows buffer, uint32_t cols, uint32_t group)
+{
+    buffer.group = group;
+    buffer.code_stride = padded_codes(cols);
+    buffer.group_stride = padded_groups(cols, group);
+    return buffer;
+}
+
 /* ---- execute.c ---- */
 
 /* What every thread runs in a step; a threads_function. */
-void execute_step(void *model, uint32_t thread, uint32_t round);
+void execute_step(void *context, uint32_t thread, uint32_t round);
 /* Rows of a domain in this step. */
 uint32_t step_rows(const struct cpu_model *model, enum plan_domain domain);
 /* The token (index into the batch) of a row. */

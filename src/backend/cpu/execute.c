@@ -154,11 +154,7 @@ static void execute_row(const struct cpu_model *model, const struct plan_op *op,
 static struct q8_rows phase_codes(const struct cpu_model *model, const struct phase *phase, uint32_t input,
                                   uint32_t cols)
 {
-    struct q8_rows codes = model->inputs[input];
-    codes.group = phase->inputs[input].group;
-    codes.code_stride = (cols + KERNEL_CODE_ALIGN - 1) / KERNEL_CODE_ALIGN * KERNEL_CODE_ALIGN;
-    codes.group_stride = (cols / codes.group + 15) / 16 * 16;
-    return codes;
+    return shape_codes(model->inputs[input], cols, phase->inputs[input].group);
 }
 
 static void round_inputs(struct cpu_model *model, const struct phase *phase, uint32_t begin, uint32_t end)

@@ -68,12 +68,9 @@ static void sort_pairs(struct cpu_model *model, const struct plan_op *op)
             space->busy[space->n_busy++] = e;
 }
 
-static struct q8_rows codes_for(struct q8_rows codes, const struct weight *weight)
+static struct q8_rows codes_for(struct q8_rows buffer, const struct weight *weight)
 {
-    codes.group = weight->group_size;
-    codes.code_stride = (weight->cols + KERNEL_CODE_ALIGN - 1) / KERNEL_CODE_ALIGN * KERNEL_CODE_ALIGN;
-    codes.group_stride = (weight->cols / codes.group + 15) / 16 * 16;
-    return codes;
+    return shape_codes(buffer, weight->cols, weight->group_size);
 }
 
 /* The rows [first, ...) of rounded activations. */

@@ -115,29 +115,29 @@ static enum stage_state stage_wait(struct threads *threads, const struct stage *
     return state;
 }
 
-enum stage_state stages_claim(struct threads *threads, uint32_t index, uint32_t round, uint32_t *piece)
+enum stage_state stages_claim(struct threads *threads, uint32_t stage, uint32_t round, uint32_t *piece)
 {
-    struct stage *stage = &threads->stages[index];
-    uint64_t claim = atomic_load(&stage->claim);
+    struct stage *claimed = &threads->stages[stage];
+    uint64_t claim = atomic_load(&claimed->claim);
     for (;;) {
         if (!claim_is_of(claim, round))
             return ROUND_OVER;
         uint32_t next = claim & PIECES_MASK, pieces = (claim >> NEXT_BITS) & PIECES_MASK;
         if (next == pieces)
-            return stage_wait(threads, stage, round, pieces);
-        if (atomic_compare_exchange_weak(&stage->claim, &claim, claim + 1)) {
+            return stage_wait(threads, claimed, round, pieces);
+        if (atomic_compare_exchange_weak(&claimed->claim, &claim, claim + 1)) {
             *piece = next;
             return STAGE_CLAIMED;
         }
     }
 }
 
-void stages_finish(struct threads *threads, uint32_t index)
+void stages_finish(struct threads *threads, uint32_t stage)
 {
-    struct stage *stage = &threads->stages[index];
+    struct stage *finished = &threads->stages[stage];
     /* The round cannot end while this piece is out, so the claim is still this round's. */
-    uint32_t pieces = (atomic_load(&stage->claim) >> NEXT_BITS) & PIECES_MASK;
-    if ((uint32_t)atomic_fetch_add(&stage->done, 1) + 1 == pieces)
+    uint32_t pieces = (atomic_load(&finished->claim) >> NEXT_BITS) & PIECES_MASK;
+    if ((uint32_t)atomic_fetch_add(&finished->done, 1) + 1 == pieces)
         bell_ring(&threads->progress);
 }
 

@@ -16,7 +16,7 @@ const char *const *kernels_available(void)
 {
 #if defined(__x86_64__)
     const struct cpu_features *features = &cpu_info()->features;
-    if (features->avx2 && features->avx512)
+    if (features->avx512 && features->avx512_vbmi) /* avx512/ is compiled for both */
         return up_to_avx512;
     if (features->avx2)
         return up_to_avx2;

@@ -168,7 +168,7 @@ ALWAYS_INLINE void add_columns(uint32_t n, uint32_t wide, uint32_t kv_bits, cons
     for (uint32_t r = 0; r < n; r++)
 #pragma GCC unroll 2
         for (uint32_t i = 0; i < wide; i++)
-            acc[r][i] = _mm256_loadu_ps(out[r] + d + 8 * i);
+            acc[r][i] = _mm256_loadu_ps(out[r] + d + (size_t)8 * i);
     for (uint32_t j = begin; j < end; j++) {
         __m256 v[2];
 #pragma GCC unroll 2
@@ -186,7 +186,7 @@ ALWAYS_INLINE void add_columns(uint32_t n, uint32_t wide, uint32_t kv_bits, cons
     for (uint32_t r = 0; r < n; r++)
 #pragma GCC unroll 2
         for (uint32_t i = 0; i < wide; i++)
-            _mm256_storeu_ps(out[r] + d + 8 * i, acc[r][i]);
+            _mm256_storeu_ps(out[r] + d + (size_t)8 * i, acc[r][i]);
 }
 
 ALWAYS_INLINE void add_values(uint32_t n, uint32_t kv_bits, const float *const *weights,

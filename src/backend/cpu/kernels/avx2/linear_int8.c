@@ -118,7 +118,9 @@ ALWAYS_INLINE void multiply_direct(enum block_kind kind, enum dot dot, bool wide
 {
     const uint8_t *data = blocks->data;
     size_t end = (size_t)blocks->n_direct * BLOCK, first = 0;
-    size_t bytes = kind == BLOCK_PACKED ? BLOCK / 8 * p->bits : kind == BLOCK_BYTES ? BLOCK : BLOCK / 2;
+    size_t bytes = kind == BLOCK_PACKED  ? (size_t)(BLOCK / 8) * p->bits
+                   : kind == BLOCK_BYTES ? BLOCK
+                                         : BLOCK / 2;
     __m256i low, high;
     for (; first + 2 * BLOCK <= end; first += 2 * BLOCK) {
         if (n <= FEW_TOKENS)
@@ -302,9 +304,10 @@ size_t avx2_int8_scratch_bytes(uint32_t cols)
 {
     size_t codes = ((size_t)cols + BLOCK - 1) / BLOCK * BLOCK;
     size_t groups = ((size_t)cols / 16 + 7) / 8 * 8;
-    return TILE_ROWS * codes + (TILE_ROWS * 2 * groups + TILE_TOKENS * (groups + 8)) * sizeof(float);
+    return TILE_ROWS * codes + ((size_t)TILE_ROWS * 2 * groups + TILE_TOKENS * (groups + 8)) * sizeof(float);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): out is written through the operands */
 static void avx2_linear_int8(const struct weight *weight, uint32_t expert, uint32_t row_begin,
                              uint32_t row_end, const struct q8_rows *x, uint32_t n_tokens, float *out,
                              size_t out_stride, void *scratch)
@@ -314,7 +317,7 @@ static void avx2_linear_int8(const struct weight *weight, uint32_t expert, uint3
     bool unpack = n_tokens > FEW_TOKENS && native.kind != BLOCK_BYTES;
     uint32_t tile_rows = n_tokens > FEW_TOKENS ? TILE_ROWS : 1;
     size_t code_bytes = (size_t)native.n_blocks * BLOCK;
-    float *products = scratch, *scales = products + TILE_TOKENS * (native.n_groups + 8);
+    float *products = scratch, *scales = products + TILE_TOKENS * ((size_t)native.n_groups + 8);
     uint8_t *codes = (uint8_t *)(scales + (size_t)TILE_ROWS * 2 * native.n_groups);
     if (unpack) {
         unpacked.kind = BLOCK_BYTES;

@@ -49,8 +49,8 @@ static void rope_halves(float *head, uint32_t pairs, const float *cos_sin)
 static void rope_neighbours(float *head, uint32_t pairs, const float *cos_sin)
 {
     const __m256i spread = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
-    for (uint32_t i = 0; i < pairs; i += 4) {
-        uint32_t n = pairs - i < 4 ? pairs - i : 4;
+    for (size_t i = 0; i < pairs; i += 4) {
+        uint32_t n = pairs - i < 4 ? (uint32_t)(pairs - i) : 4;
         __m256 cosine = _mm256_permutevar8x32_ps(load_first(cos_sin + i, n), spread);
         __m256 sine = _mm256_permutevar8x32_ps(load_first(cos_sin + pairs + i, n), spread);
         __m256 v = load_first(head + 2 * i, 2 * n), swapped = _mm256_permute_ps(v, 0xB1);

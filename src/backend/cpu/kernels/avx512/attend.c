@@ -19,9 +19,9 @@ struct attend_space {
     float *acc; /* [rows][padded head_dim] */
 };
 
-static uint32_t padded_dim(uint32_t head_dim)
+static size_t padded_dim(uint32_t head_dim)
 {
-    return (head_dim + 15) / 16 * 16;
+    return ((size_t)head_dim + 15) / 16 * 16;
 }
 
 size_t avx512_attend_scratch_bytes(uint32_t head_dim)
@@ -40,7 +40,7 @@ ALWAYS_INLINE __m512 load_cached(const uint8_t *at, const uint32_t kv_bits, __mm
 ALWAYS_INLINE void score_page(struct attend_space *space, const uint32_t N, uint32_t head_dim,
                               const uint8_t *keys, const uint32_t kv_bits, uint32_t n_vectors)
 {
-    uint32_t stride = padded_dim(head_dim);
+    size_t stride = padded_dim(head_dim);
     for (uint32_t v = 0; v < n_vectors; v += 2) {
         __m512 low[ROWS], high[ROWS];
         for (uint32_t r = 0; r < N; r++)
@@ -57,8 +57,8 @@ ALWAYS_INLINE void score_page(struct attend_space *space, const uint32_t N, uint
             }
         }
         for (uint32_t r = 0; r < N; r++) {
-            _mm512_storeu_ps(space->weights[r] + v * 16, low[r]);
-            _mm512_storeu_ps(space->weights[r] + v * 16 + 16, high[r]);
+            _mm512_storeu_ps(space->weights[r] + (size_t)v * 16, low[r]);
+            _mm512_storeu_ps(space->weights[r] + (size_t)v * 16 + 16, high[r]);
         }
     }
 }
@@ -75,7 +75,7 @@ static void softmax_page(struct attend_space *space, const struct attend_tile *t
             _mm512_add_epi32(_mm512_set1_epi32((int)(start + v * 16)),
                              _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
         __mmask16 seen = _mm512_cmple_epi32_mask(first, position) & _mm512_cmple_epi32_mask(position, last);
-        __m512 s = _mm512_loadu_ps(space->weights[r] + v * 16);
+        __m512 s = _mm512_loadu_ps(space->weights[r] + (size_t)v * 16);
         if (tile->softcap != 0) {
             __m512 cap = _mm512_set1_ps(tile->softcap);
             s = _mm512_mul_ps(cap, tanh_ps(_mm512_div_ps(s, cap)));
@@ -87,7 +87,7 @@ static void softmax_page(struct attend_space *space, const struct attend_tile *t
     space->rescale[r] = 1.0f;
     if (highest == -INFINITY) { /* nothing seen yet */
         for (uint32_t v = 0; v < PAGE_VECTORS; v++)
-            _mm512_storeu_ps(space->weights[r] + v * 16, _mm512_setzero_ps());
+            _mm512_storeu_ps(space->weights[r] + (size_t)v * 16, _mm512_setzero_ps());
         return;
     }
     if (space->highest[r] != highest)
@@ -96,7 +96,7 @@ static void softmax_page(struct attend_space *space, const struct attend_tile *t
         __m512 p = exp_ps(_mm512_sub_ps(score[v], _mm512_set1_ps(highest)));
         p = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(score[v], none, _CMP_NEQ_UQ), p);
         total = _mm512_add_ps(total, p);
-        _mm512_storeu_ps(space->weights[r] + v * 16, p);
+        _mm512_storeu_ps(space->weights[r] + (size_t)v * 16, p);
     }
     space->sum[r] = space->sum[r] * space->rescale[r] + sum_lanes(total);
     space->highest[r] = highest;
@@ -106,7 +106,7 @@ static void softmax_page(struct attend_space *space, const struct attend_tile *t
 ALWAYS_INLINE void add_values(struct attend_space *space, const uint32_t N, uint32_t head_dim,
                               const uint8_t *values, const uint32_t kv_bits, uint32_t begin, uint32_t end)
 {
-    uint32_t stride = padded_dim(head_dim);
+    size_t stride = padded_dim(head_dim);
     for (uint32_t d = 0; d < head_dim; d += 16) {
         __mmask16 mask = first_lanes(head_dim - d);
         __m512 acc[ROWS];
@@ -186,8 +186,8 @@ static void attend_f32(const struct attend_tile *tile, struct attend_space *spac
 
 static void begin_row(const struct attend_tile *tile, struct attend_space *space, uint32_t r)
 {
-    uint32_t stride = padded_dim(tile->head_dim);
-    for (uint32_t d = 0; d < stride; d++) {
+    size_t stride = padded_dim(tile->head_dim);
+    for (size_t d = 0; d < stride; d++) {
         space->q[r * stride + d] = d < tile->head_dim ? tile->q[r][d] * tile->scale : 0;
         space->acc[r * stride + d] = 0;
     }
@@ -198,7 +198,7 @@ static void begin_row(const struct attend_tile *tile, struct attend_space *space
 /* A sink takes part in the softmax and brings no value. */
 static void finish_row(const struct attend_tile *tile, struct attend_space *space, uint32_t r)
 {
-    uint32_t stride = padded_dim(tile->head_dim);
+    size_t stride = padded_dim(tile->head_dim);
     float sum = space->sum[r], factor = 1.0f;
     if (tile->sink[r]) {
         float highest = fmaxf(space->highest[r], *tile->sink[r]);

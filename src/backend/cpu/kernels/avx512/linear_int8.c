@@ -57,7 +57,7 @@ ALWAYS_INLINE __m512i sum_runs(const __m512i *d, const uint32_t n)
  * there. */
 ALWAYS_INLINE void unit_dots(enum unpack unpack, uint32_t group, uint32_t unit, const uint8_t *w,
                              size_t bytes, bool full, const int8_t *const *x, uint32_t n_tokens, __m512i *d,
-                             uint32_t d_stride)
+                             size_t d_stride)
 {
     bool nibbles = unpack == UNPACK_NIBBLES || unpack == UNPACK_E2M1;
     uint32_t bits = unpack_bits(unpack);

@@ -13,7 +13,7 @@ static void store_16_codes(int8_t *row, enum code_order order, uint32_t c, __m12
     }
     const __m128i split = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
     __m128i halves = _mm_shuffle_epi8(codes, split);
-    int8_t *block = row + c / AVX512_PAIR_BLOCK * AVX512_PAIR_BLOCK + c % AVX512_PAIR_BLOCK / 2;
+    int8_t *block = row + (size_t)(c / AVX512_PAIR_BLOCK) * AVX512_PAIR_BLOCK + c % AVX512_PAIR_BLOCK / 2;
     _mm_storel_epi64((__m128i *)(void *)block, halves);
     _mm_storel_epi64((__m128i *)(void *)(block + AVX512_PAIR_BLOCK / 2), _mm_unpackhi_epi64(halves, halves));
 }
@@ -83,7 +83,7 @@ void avx512_rms_norm(const float *x, const float *weight, float eps, uint32_t n,
 
 static void rotate_interleaved(float *head, uint32_t pairs, const float *cos_sin)
 {
-    for (uint32_t i = 0; i < pairs; i++) {
+    for (size_t i = 0; i < pairs; i++) {
         float a = head[2 * i], b = head[2 * i + 1];
         head[2 * i] = a * cos_sin[i] - b * cos_sin[pairs + i];
         head[2 * i + 1] = a * cos_sin[pairs + i] + b * cos_sin[i];

@@ -41,12 +41,12 @@ struct group_scales load_float_scales(const struct weight *weight, size_t row, u
 void transpose_16x16(__m512i v[16])
 {
     __m512i t[16];
-    for (int i = 0; i < 8; i++) { /* pairs of rows: dwords side by side */
+    for (size_t i = 0; i < 8; i++) { /* pairs of rows: dwords side by side */
         t[2 * i] = _mm512_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
         t[2 * i + 1] = _mm512_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
     }
-    for (int i = 0; i < 4;
-         i++) { /* four rows: qwords; v[4i + c] holds columns c, c + 4, c + 8, c + 12 of rows 4i.. */
+    /* four rows: qwords; v[4i + c] holds columns c, c + 4, c + 8, c + 12 of rows 4i.. */
+    for (size_t i = 0; i < 4; i++) {
         v[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
         v[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
         v[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);

@@ -50,6 +50,7 @@ static void attend_page(const struct attend_tile *tile, uint32_t row, const uint
     for (uint32_t d = 0; d <= tile->head_dim; d++)
         sum[d] *= shrink;
     for (uint32_t j = begin; j < end; j++) {
+        /* cppcheck-suppress uninitvar; the loop above filled the same range */
         double p = exp((double)scores[j] - (double)*max);
         for (uint32_t d = 0; d < tile->head_dim; d++)
             sum[d] += p * (double)cached(values, (size_t)j * tile->head_dim + d, tile->kv_bits);

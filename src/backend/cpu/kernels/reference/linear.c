@@ -129,7 +129,7 @@ static void reference_quantize_row(const float *x, uint32_t n, enum code_order o
     memset(scales, 0, out->group_stride * sizeof *scales);
     memset(sums, 0, out->group_stride * sizeof *sums);
     for (uint32_t g = 0; g < n / out->group; g++) {
-        float amax = largest_magnitude(x + g * out->group, out->group);
+        float amax = largest_magnitude(x + (size_t)g * out->group, out->group);
         float inverse = amax > 0 ? 127.0f / amax : 0;
         int32_t sum = 0;
         for (uint32_t c = g * out->group; c < (g + 1) * out->group; c++) {

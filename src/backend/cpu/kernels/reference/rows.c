@@ -23,8 +23,8 @@ static void reference_rope(float *x, uint32_t n_heads, uint32_t head_dim, uint32
     for (uint32_t head = 0; head < n_heads; head++) {
         float *h = x + (size_t)head * head_dim;
         for (uint32_t i = 0; i < pairs; i++) {
-            float *a = interleaved ? h + 2 * i : h + i;
-            float *b = interleaved ? h + 2 * i + 1 : h + i + pairs;
+            float *a = interleaved ? h + (size_t)2 * i : h + i;
+            float *b = interleaved ? a + 1 : a + pairs;
             float cosine = cos_sin[i], sine = cos_sin[pairs + i];
             float turned = *a * cosine - *b * sine;
             *b = *b * cosine + *a * sine;
