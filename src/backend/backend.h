@@ -87,6 +87,11 @@ const struct backend_segment *backend_segments(const struct backend_model *model
 struct backend_memory backend_memory(const struct backend_model *model);
 struct backend_info backend_info(const struct backend_model *model);
 
+/* Bytes of activations and working space that backend_prepare would take with these options (n_pages does not
+ * matter, and may be 1). The same errors, none of the memory. */
+int backend_scratch_bytes(const struct plan *plan, const struct backend_options *options, uint64_t *bytes,
+                          struct error *error);
+
 /* Bytes one page of this plan takes, before anything is allocated. */
 uint64_t backend_page_bytes(const struct plan *plan, uint32_t kv_bits);
 

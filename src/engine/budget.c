@@ -6,16 +6,6 @@
 #include "engine/kvcache.h"
 #include "platform/memory.h"
 
-uint64_t budget_scratch_bytes(const struct plan *plan, uint32_t step_tokens, uint32_t step_outputs)
-{
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < plan->n_slots; i++) {
-        uint32_t rows = plan->slots[i].domain == DOMAIN_TOKENS ? step_tokens : step_outputs;
-        total += (uint64_t)rows * plan->slots[i].width * sizeof(float);
-    }
-    return total;
-}
-
 uint64_t budget_available_bytes(void)
 {
     struct memory_machine machine;

@@ -10,7 +10,7 @@
 
 struct budget_input {
     uint64_t weight_file_bytes; /* mapped; counted whole, because a step reads all of it */
-    uint64_t scratch_bytes;     /* activations, an upper bound */
+    uint64_t scratch_bytes;     /* what the backend will take: backend_scratch_bytes */
     uint64_t page_bytes;        /* of one KV page */
     uint32_t context, max_sequences;
     uint64_t available_bytes; /* what the process may still use; UINT64_MAX: unknown */
@@ -23,9 +23,6 @@ int budget_pages(const struct budget_input *input, uint32_t *n_pages, struct err
 
 /* The largest share of memory that KV pages take by default. */
 #define BUDGET_KV_BYTES (UINT64_C(8) << 30)
-
-/* Bytes of all slots for a step of that many rows. */
-uint64_t budget_scratch_bytes(const struct plan *plan, uint32_t step_tokens, uint32_t step_outputs);
 
 /* What the machine and this process's cgroup leave; UINT64_MAX when neither is known. */
 uint64_t budget_available_bytes(void);

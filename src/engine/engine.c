@@ -70,18 +70,6 @@ static int open_backend(struct engine *engine, const struct engine_options *opti
 {
     struct engine_info *info = &engine->info;
     engine->page_bytes = backend_page_bytes(engine->plan, info->kv_bits);
-    struct budget_input input = {
-        .weight_file_bytes = model_info(engine->model)->file_bytes,
-        .scratch_bytes =
-            budget_scratch_bytes(engine->plan, engine->max_step_tokens, engine->max_step_outputs),
-        .page_bytes = engine->page_bytes,
-        .context = info->context,
-        .max_sequences = info->max_sequences,
-        .available_bytes = budget_available_bytes(),
-    };
-    int status = budget_pages(&input, &engine->n_pages, error);
-    if (status)
-        return status;
     struct backend_options backend = {
         .name = options->backend,
         .isa = options->isa,
@@ -91,8 +79,21 @@ static int open_backend(struct engine *engine, const struct engine_options *opti
         .max_step_tokens = engine->max_step_tokens,
         .max_step_outputs = engine->max_step_outputs,
         .max_sequences = info->max_sequences,
-        .n_pages = engine->n_pages,
+        .n_pages = 1,
     };
+    struct budget_input input = {
+        .weight_file_bytes = model_info(engine->model)->file_bytes,
+        .page_bytes = engine->page_bytes,
+        .context = info->context,
+        .max_sequences = info->max_sequences,
+        .available_bytes = budget_available_bytes(),
+    };
+    int status = backend_scratch_bytes(engine->plan, &backend, &input.scratch_bytes, error);
+    if (!status)
+        status = budget_pages(&input, &engine->n_pages, error);
+    if (status)
+        return status;
+    backend.n_pages = engine->n_pages;
     return backend_prepare(engine->plan, &backend, &engine->backend, error);
 }
 

@@ -1,6 +1,7 @@
 /* Preparing, holding and driving a plan on the cpu; the functions of backend.h. */
 #include "backend/cpu/cpu.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,10 @@ static int check_plan(const struct plan *plan, struct error *error)
     }
     for (uint32_t i = 0; i < plan->n_ops; i++) {
         const struct plan_op *op = &plan->ops[i];
+        if (op->kind == PLAN_ROUTE && op->route.n_experts > ROUTE_MAX_EXPERTS)
+            return error_set(error, ERROR_UNSUPPORTED,
+                             "%s: %u experts, and the cpu backend routes at most %d", op->name,
+                             op->route.n_experts, ROUTE_MAX_EXPERTS);
         if (op->kind == PLAN_EXPERTS && (op->experts.gate->format != op->experts.up->format ||
                                          op->experts.gate->bits != op->experts.up->bits ||
                                          op->experts.gate->group_size != op->experts.up->group_size))
@@ -192,18 +197,23 @@ static void carve_all(struct cpu_model *model, struct carver *carver)
     model->scratch = carve(carver, model->options.n_threads, model->scratch_bytes);
 }
 
-static int allocate_memory(struct cpu_model *model, struct error *error)
+static int size_memory(struct cpu_model *model, struct error *error)
 {
     model->scratch_bytes = widest_scratch(model);
     struct carver carver = {0};
     carve_all(model, &carver);
+    model->memory_bytes = carver.used;
     if (carver.overflow)
         return error_set(error, ERROR_LIMIT, "the model's activations do not fit in the address space");
-    model->memory_bytes = carver.used;
-    model->memory = memory_map(carver.used);
+    return 0;
+}
+
+static int allocate_memory(struct cpu_model *model, struct error *error)
+{
+    model->memory = memory_map(model->memory_bytes);
     if (!model->memory)
-        return error_memory(error, "activations", carver.used);
-    carver = (struct carver){.base = model->memory};
+        return error_memory(error, "activations", model->memory_bytes);
+    struct carver carver = {.base = model->memory};
     carve_all(model, &carver);
     return 0;
 }
@@ -260,19 +270,17 @@ static int allocate_tables(struct cpu_model *model, struct error *error)
     return 0;
 }
 
-/* The finest cut of a step is a tile of attention for each token and key head. */
-static int check_pieces(const struct cpu_model *model, struct error *error)
+/* "reference, avx2, avx512", for messages. */
+static void list_isas(char *out, size_t capacity)
 {
-    for (uint32_t i = 0; i < model->plan->n_caches; i++)
-        if ((uint64_t)model->options.max_step_tokens * model->plan->caches[i].n_kv_heads > STAGE_MAX_PIECES)
-            return error_set(
-                error, ERROR_LIMIT,
-                "steps of %u tokens are too large for a model with %u key heads: use a smaller prefill chunk",
-                model->options.max_step_tokens, model->plan->caches[i].n_kv_heads);
-    return 0;
+    size_t length = 0;
+    out[0] = '\0';
+    for (const char *const *isa = kernels_available(); *isa && length < capacity; isa++)
+        length += (size_t)snprintf(out + length, capacity - length, "%s%s", length ? ", " : "", *isa);
 }
 
-static int prepare(struct cpu_model *model, const struct plan *plan, const struct backend_options *options,
+/* Everything that is decided before memory is taken. */
+static int lay_out(struct cpu_model *model, const struct plan *plan, const struct backend_options *options,
                    struct error *error)
 {
     int status;
@@ -281,17 +289,41 @@ static int prepare(struct cpu_model *model, const struct plan *plan, const struc
     model->options = *options;
     if ((status = check_options(&model->options, error)) || (status = check_plan(plan, error)))
         return status;
-    if (!kernels_init(&model->kernels, options->isa))
-        return error_set(error, ERROR_UNSUPPORTED, "this machine or build has no kernels for ISA \"%s\"",
-                         options->isa ? options->isa : "any");
+    if (!kernels_init(&model->kernels, options->isa)) {
+        char isas[128];
+        list_isas(isas, sizeof isas);
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "no kernels for ISA \"%s\" here: this machine and build have %s", options->isa,
+                         isas);
+    }
     if ((status = schedule_phases(model, error)) || (status = allocate_tables(model, error)))
         return status;
     collect_ropes(model);
-    if ((status = check_pieces(model, error)) || (status = allocate_memory(model, error)) ||
-        (status = allocate_cache(model, error)))
-        return status;
-    return threads_open(model->options.n_threads, model->n_phases, execute_step, model, &model->threads,
-                        error);
+    return size_memory(model, error);
+}
+
+int backend_scratch_bytes(const struct plan *plan, const struct backend_options *options, uint64_t *bytes,
+                          struct error *error)
+{
+    struct cpu_model model = {0};
+    int status = lay_out(&model, plan, options, error);
+    *bytes = status ? 0 : model.memory_bytes + model.arena.used_bytes;
+    arena_free(&model.arena);
+    return status;
+}
+
+static int prepare(struct cpu_model *model, const struct plan *plan, const struct backend_options *options,
+                   struct error *error)
+{
+    int status = lay_out(model, plan, options, error);
+    if (!status)
+        status = allocate_memory(model, error);
+    if (!status)
+        status = allocate_cache(model, error);
+    if (!status)
+        status = threads_open(model->options.n_threads, model->n_phases, execute_step, model, &model->threads,
+                              error);
+    return status;
 }
 
 int backend_prepare(const struct plan *plan, const struct backend_options *options,
@@ -396,7 +428,8 @@ int backend_step(struct backend_model *model, const struct backend_batch *batch,
         cpu->n_tiles[domain] = cut_tiles(cpu, (enum plan_domain)domain, max_rows, cpu->tiles[domain]);
     if (segment_ns)
         memset(segment_ns, 0, cpu->n_segments * sizeof *segment_ns);
-    schedule_pieces(cpu);
+    if ((status = schedule_pieces(cpu, error)))
+        return status;
     threads_run(cpu->threads, cpu->pieces);
     *logits = batch->n_outputs ? view_row(cpu, cpu->plan->logits, 0) : NULL;
     return 0;

@@ -122,13 +122,13 @@ enum plan_domain op_domain(const struct plan *plan, const struct plan_op *op);
 
 /* Weight rows in one piece of a matrix of `total` rows: small enough to balance the threads, large enough to
  * be worth handing out, a multiple of 16. */
-uint32_t piece_rows(const struct cpu_model *model, uint32_t total, uint64_t row_bytes, uint32_t n_tokens);
+uint32_t piece_rows(const struct cpu_model *model, uint64_t total, uint64_t row_bytes, uint32_t n_tokens);
 /* The same for all matrices of a LINEAR phase together. */
 uint32_t linear_piece_rows(const struct cpu_model *model, const struct phase *phase);
 /* Rows in one piece of `rows` rows that are worked on alone. */
 uint32_t share_rows(const struct cpu_model *model, uint32_t rows);
-/* Cuts every phase of this step into model->pieces. */
-void schedule_pieces(struct cpu_model *model);
+/* Cuts every phase of this step into model->pieces. ERROR_LIMIT: more than STAGE_MAX_PIECES. */
+int schedule_pieces(struct cpu_model *model, struct error *error);
 
 /* ---- rounded activations ---- */
 
@@ -163,8 +163,10 @@ float *view_row(const struct cpu_model *model, struct plan_view view, uint32_t r
 
 /* ---- experts.c ---- */
 
+enum { ROUTE_MAX_EXPERTS = 8192 };
+
 /* Pieces of one of the EXPERTS phases in this step, and the work of one piece. */
-uint32_t experts_pieces(const struct cpu_model *model, const struct phase *phase);
+uint64_t experts_pieces(const struct cpu_model *model, const struct phase *phase);
 void execute_experts(struct cpu_model *model, const struct phase *phase, uint32_t piece, void *scratch);
 void execute_route(const struct plan_op *op, const float *logits, float *out);
 

@@ -19,15 +19,13 @@ void execute_route(const struct plan_op *op, const float *logits, float *out)
         highest = fmaxf(highest, logits[e]);
     for (uint32_t e = 0; e < n; e++)
         sum += expf(logits[e] - highest);
+    uint64_t taken[ROUTE_MAX_EXPERTS / 64] = {0};
     for (uint32_t i = 0; i < active; i++) {
         uint32_t best = n;
-        for (uint32_t e = 0; e < n; e++) {
-            bool taken = false;
-            for (uint32_t j = 0; j < i; j++)
-                taken |= chosen[j] == (float)e;
-            if (!taken && (best == n || logits[e] > logits[best]))
+        for (uint32_t e = 0; e < n; e++)
+            if (!(taken[e / 64] >> e % 64 & 1) && (best == n || logits[e] > logits[best]))
                 best = e;
-        }
+        taken[best / 64] |= UINT64_C(1) << best % 64;
         chosen[i] = (float)best;
         weights[i] = expf(logits[best] - highest) / sum;
         active_sum += weights[i];
@@ -108,8 +106,8 @@ struct cut {
 static struct cut cut_expert(const struct cpu_model *model, const struct weight *weight, uint32_t pairs)
 {
     struct cut cut = {.most_busy = pairs < weight->n_experts ? pairs : weight->n_experts};
-    cut.rows =
-        piece_rows(model, weight->rows * cut.most_busy, weight_row_bytes(weight), pairs / cut.most_busy);
+    cut.rows = piece_rows(model, (uint64_t)weight->rows * cut.most_busy, weight_row_bytes(weight),
+                          pairs / cut.most_busy);
     cut.pieces = (weight->rows + cut.rows - 1) / cut.rows;
     return cut;
 }
@@ -182,7 +180,7 @@ static void combine(struct cpu_model *model, const struct plan_op *op, uint32_t 
     }
 }
 
-uint32_t experts_pieces(const struct cpu_model *model, const struct phase *phase)
+uint64_t experts_pieces(const struct cpu_model *model, const struct phase *phase)
 {
     const struct plan_op *op = &model->plan->ops[phase->first_op];
     uint32_t pairs = step_pairs(model, op), rows = step_rows(model, phase->domain);
@@ -193,7 +191,7 @@ uint32_t experts_pieces(const struct cpu_model *model, const struct phase *phase
     case PHASE_EXPERTS_UP:
     case PHASE_EXPERTS_DOWN:
         cut = cut_expert(model, phase->kind == PHASE_EXPERTS_UP ? op->experts.gate : op->experts.down, pairs);
-        return cut.most_busy * cut.pieces;
+        return (uint64_t)cut.most_busy * cut.pieces;
     case PHASE_EXPERTS_COMBINE:
         return (rows + share_rows(model, rows) - 1) / share_rows(model, rows);
     default:

@@ -155,14 +155,14 @@ int schedule_phases(struct cpu_model *model, struct error *error)
 
 /* ---- pieces of a step ---- */
 
-uint32_t piece_rows(const struct cpu_model *model, uint32_t total, uint64_t row_bytes, uint32_t n_tokens)
+uint32_t piece_rows(const struct cpu_model *model, uint64_t total, uint64_t row_bytes, uint32_t n_tokens)
 {
     enum { STEP = 16, MANY_TOKENS_ROWS = 64, PIECE_BYTES = 128 * 1024, PIECES_PER_THREAD = 8 };
     uint64_t rows = n_tokens >= STEP ? MANY_TOKENS_ROWS : PIECE_BYTES / (row_bytes + 1);
     uint64_t fair = total / (threads_count(model->threads) * (uint64_t)PIECES_PER_THREAD);
     if (rows > fair)
         rows = fair;
-    return (uint32_t)((rows + STEP) / STEP * STEP);
+    return rows ? (uint32_t)((rows + STEP - 1) / STEP * STEP) : (uint32_t)STEP;
 }
 
 uint32_t share_rows(const struct cpu_model *model, uint32_t rows)
@@ -175,22 +175,23 @@ uint32_t share_rows(const struct cpu_model *model, uint32_t rows)
 uint32_t linear_piece_rows(const struct cpu_model *model, const struct phase *phase)
 {
     const struct plan_op *ops = model->plan->ops + phase->first_op;
-    uint32_t total = 0;
+    uint64_t total = 0;
     for (uint32_t i = 0; i < phase->n_ops; i++)
         total += ops[i].linear.weight->rows;
     return piece_rows(model, total, weight_row_bytes(ops[0].linear.weight), step_rows(model, phase->domain));
 }
 
-static uint32_t linear_pieces(const struct cpu_model *model, const struct phase *phase)
+static uint64_t linear_pieces(const struct cpu_model *model, const struct phase *phase)
 {
     const struct plan_op *ops = model->plan->ops + phase->first_op;
-    uint32_t size = linear_piece_rows(model, phase), pieces = 0;
+    uint32_t size = linear_piece_rows(model, phase);
+    uint64_t pieces = 0;
     for (uint32_t i = 0; i < phase->n_ops; i++)
         pieces += (ops[i].linear.weight->rows + size - 1) / size;
     return pieces;
 }
 
-static uint32_t phase_pieces(const struct cpu_model *model, const struct phase *phase)
+static uint64_t phase_pieces(const struct cpu_model *model, const struct phase *phase)
 {
     uint32_t rows = step_rows(model, phase->domain);
     if (!rows)
@@ -202,15 +203,22 @@ static uint32_t phase_pieces(const struct cpu_model *model, const struct phase *
     case PHASE_LINEAR:
         return linear_pieces(model, phase);
     case PHASE_ATTEND:
-        return model->n_tiles[phase->domain] *
+        return (uint64_t)model->n_tiles[phase->domain] *
                model->plan->caches[model->plan->ops[phase->first_op].attend.cache].n_kv_heads;
     default:
         return experts_pieces(model, phase);
     }
 }
 
-void schedule_pieces(struct cpu_model *model)
+int schedule_pieces(struct cpu_model *model, struct error *error)
 {
-    for (uint32_t i = 0; i < model->n_phases; i++)
-        model->pieces[i] = phase_pieces(model, &model->phases[i]);
+    for (uint32_t i = 0; i < model->n_phases; i++) {
+        uint64_t pieces = phase_pieces(model, &model->phases[i]);
+        if (pieces > STAGE_MAX_PIECES)
+            return error_set(error, ERROR_LIMIT,
+                             "%s is too large for one step of %u tokens: use a smaller prefill chunk",
+                             model->plan->ops[model->phases[i].first_op].name, model->batch->n_tokens);
+        model->pieces[i] = (uint32_t)pieces;
+    }
+    return 0;
 }

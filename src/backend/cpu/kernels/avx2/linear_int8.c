@@ -117,12 +117,13 @@ ALWAYS_INLINE void multiply_direct(enum block_kind kind, enum dot dot, bool wide
                                    const struct cursor *c, __m256 *even, __m256 *odd)
 {
     const uint8_t *data = blocks->data;
-    size_t end = (size_t)blocks->n_direct * BLOCK, first = 0;
+    const size_t end = (size_t)blocks->n_direct * BLOCK, pair = 2 * (size_t)BLOCK;
+    size_t first = 0;
     size_t bytes = kind == BLOCK_PACKED  ? (size_t)(BLOCK / 8) * p->bits
                    : kind == BLOCK_BYTES ? BLOCK
                                          : BLOCK / 2;
     __m256i low, high;
-    for (; first + 2 * BLOCK <= end; first += 2 * BLOCK) {
+    for (; first + pair <= end; first += pair) {
         if (n <= FEW_TOKENS)
             for (size_t line = 0; line < 2 * bytes; line += 64)
                 _mm_prefetch((const char *)data + PREFETCH_BYTES + line, _MM_HINT_T0);
@@ -307,7 +308,6 @@ size_t avx2_int8_scratch_bytes(uint32_t cols)
     return TILE_ROWS * codes + ((size_t)TILE_ROWS * 2 * groups + TILE_TOKENS * (groups + 8)) * sizeof(float);
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): out is written through the operands */
 static void avx2_linear_int8(const struct weight *weight, uint32_t expert, uint32_t row_begin,
                              uint32_t row_end, const struct q8_rows *x, uint32_t n_tokens, float *out,
                              size_t out_stride, void *scratch)
@@ -335,8 +335,8 @@ static void avx2_linear_int8(const struct weight *weight, uint32_t expert, uint3
         for (uint32_t t = 0; t < n_tokens; t += TILE_TOKENS) {
             uint32_t n = n_tokens - t < TILE_TOKENS ? n_tokens - t : TILE_TOKENS;
             for (uint32_t r = 0; r < n_rows; r++) {
-                struct operands o = {&unpacked, &rows[r], x, t, products, out + t * out_stride + first + r,
-                                     out_stride};
+                float *to = out + t * out_stride + first + r;
+                struct operands o = {&unpacked, &rows[r], x, t, products, to, out_stride};
                 multiply_row(&o, n);
             }
         }

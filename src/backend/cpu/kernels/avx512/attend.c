@@ -26,7 +26,7 @@ static size_t padded_dim(uint32_t head_dim)
 
 size_t avx512_attend_scratch_bytes(uint32_t head_dim)
 {
-    return sizeof(struct attend_space) + 2 * ROWS * padded_dim(head_dim) * sizeof(float) + 64;
+    return sizeof(struct attend_space) + 2 * padded_dim(head_dim) * ROWS * sizeof(float) + 64;
 }
 
 /* 16 cached numbers as f32. */
