@@ -19,7 +19,7 @@ build: ## the program, as build/llmind
 	@cmake --preset release --log-level=WARNING
 	@cmake --build --preset release --target llmind
 
-test: ## every test: unit, kernels, golden, Rust, sanitizers
+test: ## every test: unit, kernels, Rust, golden, commands, sanitizers
 	@scripts/bootstrap test
 	@scripts/run_tests
 

@@ -3,6 +3,7 @@
 
 mod environment;
 mod failure;
+mod limits;
 mod literals;
 mod meter;
 mod methods;
@@ -60,18 +61,20 @@ unsafe fn guarded(error: *mut c_char, capacity: usize, call: impl FnOnce() -> Ou
             .map(|s| s.to_string())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_default();
-        Err(Failure::new(
-            INTERNAL,
-            format!("the text library gave up: {}", one_line(&why)),
-        ))
+        Err(match why.strip_prefix("Onig: ") {
+            Some(why) => Failure::limit(format!("a regex of tokenizer.json gave up: {}", one_line(why))),
+            None => Failure::new(INTERNAL, format!("the text library gave up: {}", one_line(&why))),
+        })
     });
     let Err(failure) = outcome else { return 0 };
     if !error.is_null() && capacity > 0 {
-        let mut length = failure.message.len().min(capacity - 1);
-        while !failure.message.is_char_boundary(length) {
+        // A template may put a user's text, marks and all, into what it raises.
+        let message = failure.message.replace(tokenizer::MARK, "");
+        let mut length = message.len().min(capacity - 1);
+        while !message.is_char_boundary(length) {
             length -= 1;
         }
-        std::ptr::copy_nonoverlapping(failure.message.as_ptr(), error.cast::<u8>(), length);
+        std::ptr::copy_nonoverlapping(message.as_ptr(), error.cast::<u8>(), length);
         *error.add(length) = 0;
     }
     failure.code

@@ -1,58 +1,38 @@
 //! A set of byte strings, and which of them begin at a place in a text.
 //!
-//! A plain byte trie: the sets are small (the added tokens of one tokenizer), and unlike an Aho-Corasick automaton it
-//! gives *every* literal that begins at a place, which is needed when the longest one must be passed over.
+//! A sorted list that is narrowed byte by byte: it takes no more memory than the strings themselves, whoever chose them,
+//! and unlike an Aho-Corasick automaton it gives *every* literal that begins at a place, which is needed when the longest
+//! one must be passed over.
+
+use std::collections::BTreeMap;
 
 pub struct Literals {
     starts: [bool; 256],
-    nodes: Vec<Node>,
-}
-
-#[derive(Default)]
-struct Node {
-    next: Vec<(u8, u32)>, // sorted by byte
-    value: Option<u32>,
+    sorted: Vec<(Box<[u8]>, u32)>,
 }
 
 impl Literals {
+    /// Of two equal literals the later one counts; empty ones are left out.
     pub fn new<'a>(literals: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
+        let values: BTreeMap<&[u8], u32> = literals
+            .into_iter()
+            .map(|(literal, value)| (literal.as_bytes(), value))
+            .collect();
         let mut set = Literals {
             starts: [false; 256],
-            nodes: vec![Node::default()],
+            sorted: vec![],
         };
-        for (literal, value) in literals {
-            set.insert(literal.as_bytes(), value);
+        for (literal, value) in values {
+            if let Some(&first) = literal.first() {
+                set.starts[usize::from(first)] = true;
+                set.sorted.push((literal.into(), value));
+            }
         }
         set
     }
 
-    fn insert(&mut self, literal: &[u8], value: u32) {
-        let Some(&first) = literal.first() else { return };
-        self.starts[usize::from(first)] = true;
-        let mut at = 0usize;
-        for &byte in literal {
-            at = match self.nodes[at].next.binary_search_by_key(&byte, |edge| edge.0) {
-                Ok(i) => self.nodes[at].next[i].1 as usize,
-                Err(i) => {
-                    let new = self.nodes.len();
-                    self.nodes.push(Node::default());
-                    self.nodes[at].next.insert(i, (byte, new as u32));
-                    new
-                }
-            };
-        }
-        self.nodes[at].value = Some(value);
-    }
-
     pub fn is_empty(&self) -> bool {
-        self.nodes.len() == 1
-    }
-
-    fn step(&self, at: usize, byte: u8) -> Option<usize> {
-        let next = &self.nodes[at].next;
-        next.binary_search_by_key(&byte, |edge| edge.0)
-            .ok()
-            .map(|i| next[i].1 as usize)
+        self.sorted.is_empty()
     }
 
     /// The literals that stand at text[at..], longest first, as (length, value).
@@ -61,14 +41,15 @@ impl Literals {
         if !self.starts[usize::from(text[at])] {
             return;
         }
-        let mut node = 0;
-        for (i, &byte) in text[at..].iter().enumerate() {
-            match self.step(node, byte) {
-                Some(next) => node = next,
+        let mut left = &self.sorted[..]; // those that begin with text[at..at + i]
+        for (i, byte) in text[at..].iter().enumerate() {
+            let from = left.partition_point(|(literal, _)| literal.get(i) < Some(byte));
+            left = &left[from..];
+            left = &left[..left.partition_point(|(literal, _)| literal.get(i) == Some(byte))];
+            match left.first() {
+                Some((literal, value)) if literal.len() == i + 1 => found.push((i + 1, *value)),
+                Some(_) => {}
                 None => break,
-            }
-            if let Some(value) = self.nodes[node].value {
-                found.push((i + 1, value));
             }
         }
         found.reverse();
@@ -76,14 +57,10 @@ impl Literals {
 
     /// True when text is the beginning of a literal, the whole of one included.
     pub fn is_prefix(&self, text: &[u8]) -> bool {
-        let mut node = 0;
-        for &byte in text {
-            match self.step(node, byte) {
-                Some(next) => node = next,
-                None => return false,
-            }
-        }
-        true
+        let from = self.sorted.partition_point(|(literal, _)| **literal < *text);
+        self.sorted
+            .get(from)
+            .is_some_and(|(literal, _)| literal.starts_with(text))
     }
 }
 
@@ -101,6 +78,18 @@ mod tests {
         assert!(found.is_empty());
         set.at(b"[INS", 0, &mut found);
         assert!(found.is_empty());
-        assert!(set.is_prefix(b"[INS") && !set.is_prefix(b"[INX"));
+        assert!(set.is_prefix(b"[INS") && set.is_prefix(b"[INST]"));
+        assert!(!set.is_prefix(b"[INX") && !set.is_prefix(b"[INST]]"));
+    }
+
+    #[test]
+    fn shared_beginnings_and_equal_literals() {
+        let set = Literals::new([("ab", 1), ("abcd", 2), ("abx", 3), ("ab", 4), ("", 5)]);
+        let mut found = vec![];
+        set.at(b"abcde", 0, &mut found);
+        assert_eq!(found, [(4, 2), (2, 4)]);
+        set.at(b"abc", 0, &mut found);
+        assert_eq!(found, [(2, 4)]);
+        assert!(Literals::new([("", 1)]).is_empty());
     }
 }

@@ -18,6 +18,9 @@ pub enum FirstSpace {
     AllOfFirstTokenDropped = 2,
 }
 
+/// The pieces of real models take a few megabytes.
+const MAX_BYTES: usize = 256 << 20;
+
 pub struct Pieces {
     pub bytes: Vec<u8>,
     pub offsets: Vec<u32>, // vocab_size + 1
@@ -124,8 +127,9 @@ fn fallback_byte(token: &str) -> Option<u8> {
         .flatten()
 }
 
-/// tokens[id]: the token's text as the decoder sees it, None for a hole.
-pub fn compute(tokenizer: &Tokenizer, decoder: &Value, tokens: &[Option<String>]) -> Pieces {
+/// tokens[id]: the token's text as the decoder sees it, None for a hole. The caller has bounded how long a token is and by
+/// how much the decoder may lengthen one; here their sum is.
+pub fn compute(tokenizer: &Tokenizer, decoder: &Value, tokens: &[Option<String>]) -> Result<Pieces, String> {
     let shape = shape_of(decoder);
     let byte_of = byte_of_char();
     let first_space = match &shape {
@@ -147,13 +151,10 @@ pub fn compute(tokenizer: &Tokenizer, decoder: &Value, tokens: &[Option<String>]
     pieces.offsets.push(0);
     for (id, token) in tokens.iter().enumerate() {
         if let Some(token) = token {
-            match &shape {
+            let piece = match &shape {
                 Shape::ByteLevel => {
                     let mapped: Option<Vec<u8>> = token.chars().map(|c| byte_of.get(&c).copied()).collect();
-                    match mapped {
-                        Some(bytes) => pieces.bytes.extend(bytes),
-                        None => pieces.bytes.extend(token.as_bytes()),
-                    }
+                    mapped.unwrap_or_else(|| token.clone().into_bytes())
                 }
                 Shape::SentencePiece {
                     replaced,
@@ -165,20 +166,23 @@ pub fn compute(tokenizer: &Tokenizer, decoder: &Value, tokens: &[Option<String>]
                         text = text.replace(from.as_str(), to);
                     }
                     match fallback_byte(&text) {
-                        Some(byte) if *byte_fallback => pieces.bytes.push(byte),
-                        _ => pieces.bytes.extend(text.as_bytes()),
+                        Some(byte) if *byte_fallback => vec![byte],
+                        _ => text.into_bytes(),
                     }
                 }
-                Shape::Other => pieces
-                    .bytes
-                    .extend(pair_difference(tokenizer, &anchor, id as u32).as_bytes()),
+                Shape::Other => pair_difference(tokenizer, &anchor, id as u32).into_bytes(),
+            };
+            if piece.len() > MAX_BYTES - pieces.bytes.len() {
+                return Err(format!(
+                    "the texts of its tokens are longer than {} MB",
+                    MAX_BYTES >> 20
+                ));
             }
+            pieces.bytes.extend(piece);
         }
-        pieces
-            .offsets
-            .push(u32::try_from(pieces.bytes.len()).unwrap_or(u32::MAX));
+        pieces.offsets.push(pieces.bytes.len() as u32); // MAX_BYTES fits
     }
-    pieces
+    Ok(pieces)
 }
 
 /// A token whose text is a plain word, and that text: what stands before another token changes how it is decoded.

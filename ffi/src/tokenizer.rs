@@ -10,16 +10,17 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Once;
 
 use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::normalizer::Range;
 use tokenizers::{
-    AddedToken, Model, NormalizedString, Normalizer, OffsetType, PreTokenizedString, PreTokenizer, Token,
+    AddedToken, Model, NormalizedString, Normalizer, NormalizerWrapper, OffsetType, PreTokenizedString,
+    PreTokenizer, Token,
 };
 
 use crate::failure::{one_line, Failure, Outcome};
+use crate::limits::{check_added, check_nesting, growth, growth_of_decoder, limit_regexes};
 use crate::literals::Literals;
 use crate::pieces::{self, Pieces};
 
@@ -27,13 +28,10 @@ pub const MARK: char = '\u{FDD1}';
 
 const MAX_TOKENIZER_JSON: usize = 128 << 20;
 const MAX_CONFIG_JSON: usize = 32 << 20;
-const MAX_NESTING: usize = 24; // real files have 6
 const MAX_VOCAB: u32 = 1 << 22;
 const MAX_TEXT: usize = 16 << 20;
 const MAX_NORMALIZED: usize = 64 << 20;
-const MAX_GROWTH: usize = 1024;
-/// One regex search may backtrack this often; the real patterns need a handful.
-const MAX_REGEX_RETRIES: u64 = 10_000_000;
+const MAX_TOKEN: usize = 64 << 10; // bytes; real ones have a few hundred
 
 struct Added {
     token: AddedToken,
@@ -70,6 +68,8 @@ struct Outline {
     normalizer: Value,
     #[serde(default)]
     decoder: Value,
+    #[serde(default)]
+    added_tokens: Vec<AddedToken>,
 }
 
 impl Tokenizer {
@@ -92,6 +92,9 @@ impl Tokenizer {
         let growth = growth(&outline.normalizer)
             .and_then(|n| growth_of_decoder(&outline.decoder).map(|_| n))
             .map_err(|why| bad(&why))?;
+        let normalizer: Option<NormalizerWrapper> =
+            Deserialize::deserialize(&outline.normalizer).map_err(|e| bad(&e))?;
+        check_added(&outline.added_tokens, normalizer.as_ref()).map_err(|e| bad(&e))?;
         let mut inner: tokenizers::Tokenizer = serde_json::from_slice(tokenizer_json).map_err(|e| bad(&e))?;
         inner.with_truncation(None).map_err(|e| bad(&e))?;
         inner.with_padding(None);
@@ -99,12 +102,10 @@ impl Tokenizer {
         add_tokens_of_config(&mut inner, &config).map_err(|e| bad(&e))?;
 
         let tokens = tokens_by_id(&inner).map_err(|why| bad(&why))?;
-        let pieces = pieces::compute(&inner, &outline.decoder, &tokens);
-        if pieces.bytes.len() > u32::MAX as usize {
-            return Err(Failure::limit(
-                "tokenizer.json: the texts of its tokens are longer than 4 GB",
-            ));
+        if tokens.iter().flatten().any(|token| token.len() > MAX_TOKEN) {
+            return Err(bad(&format!("it has a token longer than {MAX_TOKEN} bytes")));
         }
+        let pieces = pieces::compute(&inner, &outline.decoder, &tokens).map_err(|why| bad(&why))?;
 
         let added: HashMap<u32, Added> = inner
             .get_added_tokens_decoder()
@@ -380,113 +381,6 @@ fn take_marks(text: &str) -> (Cow<'_, str>, Vec<usize>) {
     (Cow::Owned(clean), cuts)
 }
 
-fn limit_regexes() {
-    static ONCE: Once = Once::new();
-    // SAFETY: plain setters of two process-wide numbers, called before any regex of this crate exists.
-    ONCE.call_once(|| unsafe {
-        onig_sys::onig_set_retry_limit_in_match(MAX_REGEX_RETRIES);
-        onig_sys::onig_set_retry_limit_in_search(MAX_REGEX_RETRIES);
-    });
-}
-
-/// serde's untagged enums try every variant at every level: deep nesting would cost exponential time.
-fn check_nesting(json: &[u8]) -> Result<(), String> {
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    for &byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > MAX_NESTING {
-                    return Err(format!("it is nested deeper than {MAX_NESTING}"));
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// By how much a normalizer may lengthen a text, at most.
-fn growth(normalizer: &Value) -> Result<usize, String> {
-    let too_much = || "its normalizer could make a text enormous".to_string();
-    let factor = match normalizer["type"].as_str() {
-        Some("Sequence") => {
-            let mut product = 1usize;
-            for part in normalizer["normalizers"].as_array().into_iter().flatten() {
-                product = product
-                    .checked_mul(growth(part)?)
-                    .filter(|&p| p <= MAX_GROWTH)
-                    .ok_or_else(too_much)?;
-            }
-            product
-        }
-        Some("Replace") => normalizer["content"].as_str().map_or(1, str::len).max(1),
-        Some("Prepend") => 1 + normalizer["prepend"].as_str().map_or(0, str::len),
-        Some("Precompiled") => longest_replacement(normalizer["precompiled_charsmap"].as_str().unwrap_or("")),
-        _ => 1,
-    };
-    Some(factor).filter(|&f| f <= MAX_GROWTH).ok_or_else(too_much)
-}
-
-fn growth_of_decoder(decoder: &Value) -> Result<usize, String> {
-    let too_much = || "its decoder could make a text enormous".to_string();
-    let factor = match decoder["type"].as_str() {
-        Some("Sequence") => {
-            let mut product = 1usize;
-            for part in decoder["decoders"].as_array().into_iter().flatten() {
-                product = product
-                    .checked_mul(growth_of_decoder(part)?)
-                    .filter(|&p| p <= MAX_GROWTH)
-                    .ok_or_else(too_much)?;
-            }
-            product
-        }
-        Some("Replace") => decoder["content"].as_str().map_or(1, str::len).max(1),
-        _ => 1,
-    };
-    Some(factor).filter(|&f| f <= MAX_GROWTH).ok_or_else(too_much)
-}
-
-/// sentencepiece's charsmap: a trie (its size in the first four bytes), then the replacements, each ended by a zero.
-fn longest_replacement(base64: &str) -> usize {
-    let (mut bits, mut count) = (0u32, 0u32);
-    let mut bytes = Vec::with_capacity(base64.len() / 4 * 3);
-    for c in base64.bytes() {
-        let six = match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => continue,
-        };
-        bits = bits << 6 | u32::from(six);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    let Some(size) = bytes
-        .get(..4)
-        .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-    else {
-        return 1;
-    };
-    let texts = bytes.get(4 + size as usize..).unwrap_or(&[]);
-    texts
-        .split(|&byte| byte == 0)
-        .map(<[u8]>::len)
-        .max()
-        .unwrap_or(0)
-        .max(1)
-}
-
 // ---- tokenizer_config.json -----------------------------------------------------------------------------------------
 
 fn parse_config(json: Option<&[u8]>) -> Outcome<Value> {
@@ -568,6 +462,7 @@ fn add_tokens_of_config(inner: &mut tokenizers::Tokenizer, config: &Value) -> to
         }
     }
     if !new.is_empty() {
+        check_added(known.values().chain(&new), inner.get_normalizer())?;
         inner.add_tokens(new)?;
     }
     Ok(())
@@ -752,14 +647,5 @@ mod tests {
     fn marks_are_taken_out() {
         let (text, cuts) = take_marks("a\u{FDD1}b\u{FDD1}\u{FDD1}c\u{FDD1}");
         assert_eq!((text.as_ref(), cuts), ("abc", vec![1, 2, 3]));
-    }
-
-    #[test]
-    fn nesting_and_growth_are_limited() {
-        assert!(check_nesting(br#"{"a":["[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"{{{{{"]}"#).is_ok());
-        assert!(check_nesting("[".repeat(30).as_bytes()).is_err());
-        let replace = serde_json::json!({"type": "Replace", "content": "aa"});
-        assert_eq!(growth(&replace), Ok(2));
-        assert!(growth(&serde_json::json!({"type": "Sequence", "normalizers": vec![replace; 20]})).is_err());
     }
 }

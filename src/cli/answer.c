@@ -94,7 +94,7 @@ void answer_stats_line(const struct answer *answer, char *out, size_t capacity)
 {
     char tps[FORMAT_MAX], ttft[FORMAT_MAX];
     uint32_t n = answer->timings.generated_tokens;
-    snprintf(out, capacity, "%u token%s · %s tok/s · TTFT %s", n, n == 1 ? "" : "s",
+    snprintf(out, capacity, "%u token%s · %s tok/s decode · TTFT %s", n, n == 1 ? "" : "s",
              format_number(tps, answer_decode_tps(answer)), format_ms(ttft, answer_ttft_ms(answer)));
 }
 

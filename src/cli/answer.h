@@ -22,7 +22,7 @@ int answer_stream(struct engine *engine, const struct engine_submit *submit, FIL
                   struct error *error);
 void answer_free(struct answer *answer);
 
-/* "128 tokens · 41.2 tok/s · TTFT 95.0 ms" */
+/* "128 tokens · 41.2 tok/s decode · TTFT 95.0 ms" */
 void answer_stats_line(const struct answer *answer, char *out, size_t capacity);
 double answer_decode_tps(const struct answer *answer); /* NaN: fewer than two tokens */
 double answer_prefill_tps(const struct answer *answer);

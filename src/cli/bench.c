@@ -167,16 +167,19 @@ static void size_engine(struct engine_options *engine, const char *model, const 
 }
 
 /* One engine for each number of threads: each loads the model afresh. */
-static int run_all(struct cli_parser *parser, const struct bench_list *threads,
-                   const struct bench_options *bench, struct error *error)
+static int run_all(struct cli_parser *parser, const struct bench_list *threads, struct bench_options *bench,
+                   struct error *error)
 {
+    const char *model = parser->positional[0];
     for (uint32_t i = 0; i < threads->count; i++) {
         struct engine *engine = NULL;
         if (threads->items[i])
             parser->engine.n_threads = threads->items[i];
-        int status = cli_open_engine(parser, parser->positional[0], &engine, error);
-        if (!status)
+        int status = cli_open_engine(parser, model, &engine, error);
+        if (!status) {
+            bench->model_name = cli_model_name(model, engine);
             status = bench_engine(engine, bench, error);
+        }
         engine_close(engine);
         if (status)
             return status;
@@ -230,7 +233,6 @@ int cli_bench(int argc, char **argv)
     struct bench_options bench = {.tests = tests,
                                   .n_tests = n,
                                   .repeats = grid.repeats,
-                                  .model_name = parser.positional[0],
                                   .cancel = &cli_interrupts,
                                   .on_begin = show_begin,
                                   .on_row = show_row,

@@ -1,8 +1,11 @@
 /* llmind eval: perplexity and top-1 accuracy over a text, and the logits themselves. Parses, hands on to
  * eval/. */
+#include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
@@ -93,17 +96,23 @@ static bool on_progress(void *context, size_t done, size_t total)
     return atomic_load(&cli_interrupts) == 0;
 }
 
-static int print_json(const struct engine *engine, const struct eval_result *result)
+/* A perplexity can be beyond a double although every logit is finite. */
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static int print_json(const struct engine *engine, const struct eval_result *result, struct error *error)
 {
     const struct engine_info *info = engine_info(engine);
     const struct score *score = &result->score;
     double n = score->positions ? (double)score->positions : 1;
     json_t *object = json_pack(
-        "{s:s,s:s,s:s,s:b,s:I,s:I,s:f,s:f,s:f,s:f,s:f}", "model", info->model_name, "quantization",
+        "{s:s,s:s,s:s,s:b,s:I,s:I,s:o,s:f,s:f,s:f,s:f}", "model", info->model_name, "quantization",
         info->quantization, "isa", info->isa, "precise", (int)info->precise, "tokens",
         (json_int_t)result->n_tokens, "scored", (json_int_t)score->positions, "perplexity",
-        score_perplexity(score), "nll_nats", score->nll / n, "top1", (double)score->correct / n, "seconds",
-        result->seconds, "tokens_per_second", (double)result->n_tokens / result->seconds);
+        number(score_perplexity(score)), "nll_nats", score->nll / n, "top1", (double)score->correct / n,
+        "seconds", result->seconds, "tokens_per_second", (double)result->n_tokens / result->seconds);
     if (object && score->compared) {
         double compared = (double)score->compared;
         json_object_set_new(object, "compare",
@@ -112,13 +121,16 @@ static int print_json(const struct engine *engine, const struct eval_result *res
                                       (double)score->agreed / compared, "relative_error",
                                       score_relative_error(score)));
     }
-    int failed = !object || json_dumpf(object, stdout, JSON_INDENT(2));
+    char *text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
     json_decref(object);
-    puts("");
-    return failed ? CLI_EXIT_FAILED : CLI_EXIT_OK;
+    if (!text)
+        return error_memory(error, "the result", 0);
+    puts(text);
+    free(text);
+    return 0;
 }
 
-static int print_text(const struct engine *engine, const struct eval_result *result)
+static void print_text(const struct engine *engine, const struct eval_result *result)
 {
     const struct engine_info *info = engine_info(engine);
     const struct score *score = &result->score;
@@ -133,7 +145,6 @@ static int print_text(const struct engine *engine, const struct eval_result *res
                "%.3g\n",
                score->kl / compared, score->kl_max, 100 * (double)score->agreed / compared,
                score_relative_error(score));
-    return CLI_EXIT_OK;
 }
 
 static int evaluate(const struct cli_parser *parser, struct wishes *wishes)
@@ -153,11 +164,13 @@ static int evaluate(const struct cli_parser *parser, struct wishes *wishes)
         if (isatty(STDERR_FILENO))
             fprintf(stderr, "\r%40s\r", "");
     }
-    int code;
-    if (status)
-        code = cli_failed("eval", &error);
-    else
-        code = wishes->json ? print_json(engine, &result) : print_text(engine, &result);
+    if (!status && wishes->json)
+        status = print_json(engine, &result, &error);
+    else if (!status)
+        print_text(engine, &result);
+    if (!status && fflush(stdout))
+        status = error_set(&error, ERROR_IO, "cannot write to standard output: %s", strerror(errno));
+    int code = status ? cli_failed("eval", &error) : CLI_EXIT_OK;
     token_list_free(&tokens);
     engine_close(engine);
     return code;

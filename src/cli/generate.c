@@ -3,6 +3,7 @@
  * Whether the prompt goes through the model's chat template follows mlx_lm.generate: yes when the model has
  * one, and
  * --raw continues the text as it stands. */
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -252,6 +253,9 @@ int cli_generate(int argc, char **argv)
         print_json(engine_info(engine), &answer);
     else if (!status)
         putchar('\n');
+    /* also so that the figures come after the answer where both streams end in one file */
+    if (!status && (fflush(stdout) || ferror(stdout)))
+        status = error_set(&error, ERROR_IO, "cannot write to standard output: %s", strerror(errno));
     if (!status && wishes.stats && answer.timings.generated_tokens)
         print_stats(engine_info(engine), &answer);
     bool interrupted = answer.finish == FINISH_CANCELLED;
@@ -260,7 +264,5 @@ int cli_generate(int argc, char **argv)
     free(input);
     if (status)
         return cli_failed("generate", &error);
-    if (fflush(stdout))
-        return CLI_EXIT_FAILED;
     return interrupted ? CLI_EXIT_INTERRUPTED : CLI_EXIT_OK;
 }

@@ -24,7 +24,7 @@ static const struct cli_option engine_table[] = {
     {ID_ISA, 0, "isa", "NAME", "force kernels: reference, avx2, avx512 (default: the best here)"},
     {ID_PRECISE, 0, "precise", NULL, "compute everything in f32"},
     {ID_PREFILL_CHUNK, 0, "prefill-chunk", "N", "prompt tokens per step (default 512)"},
-    {ID_KV_BITS, 0, "kv-bits", "N", "bits per cached number (default 16; 32 with --precise)"},
+    {ID_KV_BITS, 0, "kv-bits", "N", "bits per cached number: 16 or 32 (default 16; 32 with --precise)"},
     {0, 0, NULL, NULL, NULL}};
 
 static const struct cli_option help_option = {ID_HELP, 'h', "help", NULL, "this page"};
@@ -148,6 +148,16 @@ void cli_u32_list(struct cli_parser *parser, uint32_t min, uint32_t max, uint32_
 
 /* ---- engine options ---- */
 
+static void kv_bits_option(struct cli_parser *parser, uint32_t *out)
+{
+    uint64_t value;
+    if (!parse_u64(parser->value, &value) || (value != 16 && value != 32))
+        error_set(&parser->error, ERROR_INVALID, "%s wants 16 or 32, not '%s'", parser->option,
+                  parser->value);
+    else
+        *out = (uint32_t)value;
+}
+
 static void engine_option(struct cli_parser *parser, int id)
 {
     struct engine_options *engine = &parser->engine;
@@ -168,7 +178,7 @@ static void engine_option(struct cli_parser *parser, int id)
         cli_u32(parser, 1, 65536, &engine->prefill_chunk);
         break;
     case ID_KV_BITS:
-        cli_u32(parser, 4, 32, &engine->kv_bits);
+        kv_bits_option(parser, &engine->kv_bits);
         break;
     case ID_PRECISE: {
         /* a flag has no value; the variable may say 0 */
@@ -274,6 +284,21 @@ static int next_option(struct cli_parser *parser)
     return error_set(&parser->error, ERROR_INTERNAL, "option code %d has no row", code);
 }
 
+/* Names the first argument that is missing: the n-th word of "MODEL -p TEXT [options]". */
+static int missing(struct cli_parser *parser, int n)
+{
+    const struct cli_spec *spec = parser->spec;
+    const char *word = spec->arguments;
+    for (; n > 0 && *word; n--) {
+        word += strcspn(word, " ");
+        word += strspn(word, " ");
+    }
+    int length = (int)strcspn(word, " ");
+    bool model = length == 5 && strncmp(word, "MODEL", 5) == 0;
+    return error_set(&parser->error, ERROR_INVALID, "%.*s is missing%s; usage: llmind %s %s", length, word,
+                     model ? " ('llmind list' shows what is here)" : "", spec->command, spec->arguments);
+}
+
 static int take_positional(struct cli_parser *parser)
 {
     const struct cli_spec *spec = parser->spec;
@@ -282,8 +307,7 @@ static int take_positional(struct cli_parser *parser)
         return error_set(&parser->error, ERROR_INVALID, "unexpected argument '%s'",
                          parser->argv[optind + spec->max_positional]);
     if (n < spec->min_positional)
-        return error_set(&parser->error, ERROR_INVALID, "usage: llmind %s %s", spec->command,
-                         spec->arguments);
+        return missing(parser, n);
     for (int i = 0; i < n; i++)
         parser->positional[i] = parser->argv[optind + i];
     parser->n_positional = n;

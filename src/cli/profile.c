@@ -150,7 +150,7 @@ int cli_profile(int argc, char **argv)
                                         .repeats = wishes.repeats,
                                         .prompts = wishes.prompts,
                                         .n_prompts = wishes.n_prompts,
-                                        .model_name = model,
+                                        .model_name = cli_model_name(model, engine),
                                         .raw = wishes.raw,
                                         .cancel = &cli_interrupts,
                                         .on_progress = show_progress};
@@ -162,6 +162,9 @@ int cli_profile(int argc, char **argv)
             status = writing.code;
             error = writing;
         }
+        const char *failure = status ? NULL : report_failure(&report);
+        if (failure)
+            status = error_set(&error, ERROR_INVALID, "%s; the report says why", failure);
         report_free(&report);
     }
     engine_close(engine);

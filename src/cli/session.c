@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "platform/file.h"
 #include "service/catalog.h"
 
 atomic_int cli_interrupts;
@@ -28,6 +29,11 @@ int cli_open_engine(const struct cli_parser *parser, const char *model, struct e
     struct engine_options options = parser->engine;
     options.model = folder;
     return engine_open(&options, out, error);
+}
+
+const char *cli_model_name(const char *model, const struct engine *engine)
+{
+    return file_is_folder(model) ? engine_info(engine)->model_name : model;
 }
 
 /* A signal that comes just before a blocking read would not interrupt it; a byte in a pipe cannot be missed.

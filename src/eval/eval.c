@@ -4,6 +4,7 @@
  * nothing. */
 #include "eval/eval.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,21 +26,51 @@ struct run {
     struct error failure;
 };
 
+static bool all_finite(const float *row, uint32_t n)
+{
+    bool finite = true;
+    for (uint32_t i = 0; i < n; i++)
+        finite &= isfinite(row[i]) != 0;
+    return finite;
+}
+
+/* A figure over one NaN would be a NaN for the whole text. */
+static int check_logits(struct run *run, uint32_t position, const float *logits)
+{
+    if (all_finite(logits, run->vocab))
+        return 0;
+    return error_set(&run->failure, ERROR_INVALID,
+                     "the model's logits after token %zu are not finite numbers: its weights are damaged, or "
+                     "this precision overflows",
+                     run->first + position);
+}
+
+static int compare(struct run *run, const float *logits)
+{
+    int status = npy_read(&run->compare, run->reference, run->vocab, &run->failure);
+    if (!status && !all_finite(run->reference, run->vocab))
+        status = error_set(&run->failure, ERROR_INVALID, "%s holds logits that are not finite numbers",
+                           run->options->compare_path);
+    if (!status)
+        score_compare(&run->result->score, logits, run->reference, run->vocab);
+    return status;
+}
+
 static void on_logits(void *context, uint32_t position, const float *logits, uint32_t vocab)
 {
     struct run *run = context;
     if (run->status || vocab != run->vocab)
+        return;
+    run->status = check_logits(run, position, logits);
+    if (run->status)
         return;
     if (position + 1 < run->count)
         score_next(&run->result->score, logits, vocab,
                    (uint32_t)run->options->tokens[run->first + position + 1]);
     if (run->logits.file)
         run->status = npy_write(&run->logits, logits, vocab, &run->failure);
-    if (run->compare.file && !run->status) {
-        run->status = npy_read(&run->compare, run->reference, vocab, &run->failure);
-        if (!run->status)
-            score_compare(&run->result->score, logits, run->reference, vocab);
-    }
+    if (run->compare.file && !run->status)
+        run->status = compare(run, logits);
     atomic_fetch_add(&run->done, 1);
 }
 
@@ -83,11 +114,10 @@ static int run_window(struct run *run, struct engine *engine, eval_progress prog
     struct engine_submit submit = {
         .tokens = run->options->tokens + run->first,
         .n_tokens = (uint32_t)run->count,
-        .sampling = engine_sampling_default(engine),
+        .sampling = {.top_p = 1, .repetition_penalty = 1}, /* nothing is sampled: not the model's wishes */
         .on_logits = on_logits,
         .on_logits_context = run,
     };
-    submit.sampling.temperature = 0;
     int result = engine_submit(engine, &submit, &request, error);
     if (result)
         return result;

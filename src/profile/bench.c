@@ -112,8 +112,9 @@ static bool evaluate(const struct bench_test *test, const struct target_trace *t
                      double *ns)
 {
     if (test->n_prompt == 0) {
-        *tps = traces_decode_tps(traces, test->batch);
-        *ns = (double)test->n_gen * test->batch / *tps * 1e9;
+        uint64_t window_ns;
+        *tps = traces_decode_tps(traces, test->batch, &window_ns);
+        *ns = (double)window_ns;
         return *tps > 0;
     }
     uint64_t start = UINT64_MAX, end = 0;

@@ -5,7 +5,8 @@
  * it ppN+tgM    both, one after the other          (N + M) / time of both
  *   @ dD       behind D tokens of context         b B: B sequences at once, tokens of all of them counted
  *
- * With several sequences a tg test is timed while all of them decode. Each test has one warm-up of its own
+ * With several sequences a tg test is timed while all of them decode; the nanoseconds are of that window,
+ * which may hold a few tokens more than N for each. Each test has one warm-up of its own
  * shape, and a bandwidth probe before each repeat.
  */
 #ifndef LLMIND_PROFILE_BENCH_H
@@ -45,12 +46,12 @@ void bench_label(const struct bench_test *test, char *out, size_t capacity);
 
 struct bench_row {
     struct bench_test test;
-    const char *model_name;  /* as the user called it; borrowed */
+    const char *model_name;  /* as the user calls it; borrowed */
     struct engine_info info; /* strings live as long as the engine */
     uint32_t n_samples;      /* 0 when it failed */
     double *tps, *ns; /* [n_samples]; owned by whoever called bench_engine's callback, during the call */
     struct stats tps_stats, ns_stats, read_gbps;
-    const char *read_from; /* "memory", "cache", "unknown" */
+    const char *read_from; /* probe_level_name */
     uint64_t resident_bytes;
     char problem[200]; /* why there are no samples; empty when there are */
 };

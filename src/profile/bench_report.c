@@ -135,12 +135,26 @@ void bench_table_init(struct table *table)
         table_cell(table, "%s", heading[i]);
 }
 
+/* "4-bit mixed" for "mixed: 4-bit affine, group 64; 8-bit affine, group 64": a column has no room for a list.
+ */
+static void shorten_mixed(const char *quantization, char *out, size_t capacity)
+{
+    static const char mixed[] = "mixed: ";
+    if (strncmp(quantization, mixed, sizeof mixed - 1) != 0) {
+        snprintf(out, capacity, "%s", quantization);
+        return;
+    }
+    const char *main_kind = quantization + sizeof mixed - 1;
+    snprintf(out, capacity, "%.*s mixed", (int)strcspn(main_kind, " ,;"), main_kind);
+}
+
 void bench_table_row(struct table *table, const struct bench_row *row)
 {
     const struct engine_info *info = &row->info;
-    char label[64], size[FORMAT_MAX], params[FORMAT_MAX];
+    char label[64], weights[64], size[FORMAT_MAX], params[FORMAT_MAX];
     bench_label(&row->test, label, sizeof label);
-    table_cell(table, "%s %s", row->model_name, info->quantization);
+    shorten_mixed(info->quantization, weights, sizeof weights);
+    table_cell(table, "%s %s", row->model_name, weights);
     table_cell(table, "%s", format_bytes(size, (double)info->weight_bytes));
     table_cell(table, "%s", format_count(params, (double)info->parameters));
     table_cell(table, "%s/%s", info->backend, info->isa);

@@ -110,9 +110,11 @@ uint64_t trace_prefill_ns(const struct target_trace *trace, uint32_t from)
     return start && end > start ? end - start : 0;
 }
 
-double traces_decode_tps(const struct target_trace *traces, uint32_t n)
+double traces_decode_tps(const struct target_trace *traces, uint32_t n, uint64_t *window_ns)
 {
     uint64_t start = 0, end = UINT64_MAX;
+    if (window_ns)
+        *window_ns = 0;
     for (uint32_t i = 0; i < n; i++) {
         if (traces[i].n_tokens < 2)
             return NAN;
@@ -122,6 +124,8 @@ double traces_decode_tps(const struct target_trace *traces, uint32_t n)
     }
     if (n == 0 || end <= start)
         return NAN;
+    if (window_ns)
+        *window_ns = end - start;
     uint64_t tokens = 0; /* that came after start, up to end */
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t k = 0; k < traces[i].n_tokens; k++)

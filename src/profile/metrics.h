@@ -47,7 +47,8 @@ void sample_free(struct sample *sample);
 uint64_t trace_prefill_ns(const struct target_trace *trace, uint32_t from);
 
 /* Tokens per second of n sequences together while all of them were decoding: from the latest first token to
- * the earliest last one. NaN when there was no such time. */
-double traces_decode_tps(const struct target_trace *traces, uint32_t n);
+ * the earliest last one. *window_ns (may be NULL) is how long that was. NaN and 0 when there was no such
+ * time. */
+double traces_decode_tps(const struct target_trace *traces, uint32_t n, uint64_t *window_ns);
 
 #endif

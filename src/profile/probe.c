@@ -93,9 +93,10 @@ int probe_open(const struct plan *plan, uint32_t n_threads, uint64_t cache_bytes
     /* a pass must be much larger than the cache, or as large as the weights are */
     uint64_t wanted = cache_bytes > PASS_BYTES / 4 ? 4 * cache_bytes : PASS_BYTES;
     probe->pass_bytes = probe->total_bytes < wanted ? probe->total_bytes : wanted;
-    probe->level = !cache_bytes                        ? PROBE_UNKNOWN
-                   : probe->total_bytes <= cache_bytes ? PROBE_CACHE
-                                                       : PROBE_MEMORY;
+    probe->level = !cache_bytes                           ? PROBE_UNKNOWN
+                   : probe->total_bytes <= cache_bytes    ? PROBE_CACHE
+                   : probe->total_bytes / 2 < cache_bytes ? PROBE_MIXED
+                                                          : PROBE_MEMORY;
     *out = probe;
     return 0;
 }
@@ -115,7 +116,8 @@ uint64_t probe_span_bytes(const struct probe *probe)
 
 const char *probe_level_name(enum probe_level level)
 {
-    return level == PROBE_MEMORY ? "memory" : level == PROBE_CACHE ? "cache" : "unknown";
+    static const char *const names[] = {"unknown", "memory", "cache", "mixed"};
+    return names[level];
 }
 
 /* ---- reading ---- */

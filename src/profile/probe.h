@@ -19,7 +19,8 @@ struct probe;
 enum probe_level {
     PROBE_UNKNOWN, /* the size of the last-level cache is not known */
     PROBE_MEMORY,
-    PROBE_CACHE
+    PROBE_CACHE,
+    PROBE_MIXED /* the weights are one to two times as large as that cache: part of them stays in it */
 };
 
 struct probe_result {
@@ -40,6 +41,6 @@ void probe_close(struct probe *probe); /* NULL is legal */
 void probe_run(struct probe *probe, struct probe_result *out);
 
 uint64_t probe_span_bytes(const struct probe *probe); /* of all weights it could read */
-const char *probe_level_name(enum probe_level level); /* "memory", "cache", "unknown" */
+const char *probe_level_name(enum probe_level level); /* "memory", "cache", "mixed", "unknown" */
 
 #endif

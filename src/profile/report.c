@@ -8,7 +8,9 @@
 
 #include "profile/format.h"
 
-/* Beyond this the byte accounting or the probe is wrong; below it a best-of-few probe explains it. */
+/* The noise allowance: an MBU up to here is shown, although nothing can use more than 100 % of a ceiling,
+ * because the probe is the best of a few passes taken beside the run and misses the true ceiling by a few
+ * percent. Beyond it the bytes are counted wrongly or the ceiling moved. */
 static const double MBU_LIMIT = 1.05;
 
 enum metric report_headline(const struct report_test *test)
@@ -65,12 +67,18 @@ static void summarize_roofline(struct report_test *test, double *values)
         snprintf(test->mbu_reason, sizeof test->mbu_reason, "%s",
                  test->read_gbps.n == 0 ? "the read bandwidth could not be probed"
                                         : report_metric_reason(test, METRIC_TPOT_MS));
-    else if (test->mbu.median > MBU_LIMIT) {
-        snprintf(test->mbu_reason, sizeof test->mbu_reason,
-                 "refused: %.0f %% of the probed ceiling would mean that the bytes are counted wrongly or "
-                 "that the "
-                 "host's bandwidth changed between probe and run",
-                 100 * test->mbu.median);
+    else if (test->probes[0].level == PROBE_MIXED) {
+        snprintf(
+            test->mbu_reason, sizeof test->mbu_reason,
+            "not told: the weights are one to two times as large as the last-level cache, so that part of "
+            "them is read from there, and the probe gives the ceiling of neither cache nor memory");
+        stats_compute(NULL, 0, &test->mbu);
+    } else if (test->mbu.median > MBU_LIMIT) {
+        snprintf(
+            test->mbu_reason, sizeof test->mbu_reason,
+            "refused: %.0f %% of the probed ceiling, and up to %.0f %% is taken for noise; the bytes are "
+            "counted wrongly, or the host's bandwidth changed between probe and run",
+            100 * test->mbu.median, 100 * MBU_LIMIT);
         stats_compute(NULL, 0, &test->mbu);
     }
 }
@@ -108,6 +116,21 @@ void report_free(struct report *report)
     }
     free(report->tests);
     memset(report, 0, sizeof *report);
+}
+
+const char *report_failure(const struct report *report)
+{
+    bool prompt_planned = false, prompt_ok = false, any_ok = false;
+    for (size_t i = 0; i < report->n_tests; i++) {
+        bool is_prompt = report->tests[i].scenario.kind == SCENARIO_PROMPT;
+        bool ok = report->tests[i].outcomes[OUTCOME_OK] > 0;
+        prompt_planned = prompt_planned || is_prompt;
+        prompt_ok = prompt_ok || (is_prompt && ok);
+        any_ok = any_ok || ok;
+    }
+    if (!any_ok)
+        return "no test ended well";
+    return prompt_planned && !prompt_ok ? "no prompt ended well" : NULL;
 }
 
 const struct report_test *report_find(const struct report *report, enum scenario_kind kind)
@@ -158,12 +181,16 @@ void report_quality(const struct report *report, char *out, size_t capacity)
             append(out, capacity, part);
         }
     double steal = host_steal(&report->host_before, &report->host_after);
-    if (steal >= 0.05) {
+    if (isnan(steal))
+        append(out, capacity, "steal unknown: neighbours may have taken CPU time");
+    else if (steal >= 0.05) {
         snprintf(part, sizeof part, "%s of the CPU was stolen by neighbours: not comparable with other runs",
                  format_percent(number, steal));
         append(out, capacity, part);
     }
-    if (report->host_before.load_1min > 0.5 * report->cpu.cores_allowed) {
+    if (isnan(report->host_before.load_1min))
+        append(out, capacity, "load unknown: the machine may have been busy before the run");
+    else if (report->host_before.load_1min > 0.5 * report->cpu.cores_allowed) {
         snprintf(part, sizeof part, "the machine was busy before the run (load %.1f)",
                  report->host_before.load_1min);
         append(out, capacity, part);

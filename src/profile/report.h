@@ -35,7 +35,7 @@ struct report_test {
     uint32_t outcomes[OUTCOMES];
     struct stats metric[METRICS];
     struct stats read_gbps, achieved_gbps, mbu, prefill_gflops;
-    char mbu_reason[160]; /* why there is no MBU; empty when there is one */
+    char mbu_reason[200]; /* why there is no MBU; empty when there is one */
     enum stats_grade grade;
     bool drifts;
     double drift; /* last / first - 1 of the headline */
@@ -70,6 +70,8 @@ void report_free(struct report *report);
 
 /* Why a figure is unknown, for `..._reason`. */
 const char *report_metric_reason(const struct report_test *test, enum metric metric);
+/* Why the run as a whole failed: no prompt, or nothing at all, was measured. NULL: it did not. */
+const char *report_failure(const struct report *report);
 /* The first test of a kind at depth 0 that has a figure, or NULL. */
 const struct report_test *report_find(const struct report *report, enum scenario_kind kind);
 /* Worst grade of all headlines. */

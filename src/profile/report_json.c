@@ -313,7 +313,11 @@ char *report_json(const struct report *report)
     json_t *o = json_object(), *tests = json_array();
     put_string(o, "schema", "llmind.report/1", "");
     put_string(o, "created", report->created, "");
-    put_string(o, "status", report->cancelled ? "cancelled" : "success", "");
+    put_string(o, "status",
+               report->cancelled        ? "cancelled"
+               : report_failure(report) ? "failed"
+                                        : "success",
+               "");
     put_string(o, "mode", report->quick ? "quick" : "full", "");
     put_number(o, "duration_s", report->duration_s, "");
     json_object_set_new(o, "tool", tool_json());

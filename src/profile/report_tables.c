@@ -19,6 +19,24 @@ static const char *spread(char out[CELL], const struct stats *stats)
     return out;
 }
 
+/* A number of tokens; "-" when the run did not come far enough to tell. */
+static void count_cell(struct table *table, uint32_t count)
+{
+    if (count)
+        table_cell(table, "%u", count);
+    else
+        table_cell(table, "-");
+}
+
+/* "3 excellent": how many runs ended well, and what they are worth; "-" when none did. */
+static void repeats_cell(struct table *table, const struct report_test *test)
+{
+    if (test->outcomes[OUTCOME_OK])
+        table_cell(table, "%u %s", test->outcomes[OUTCOME_OK], stats_grade_name(test->grade));
+    else
+        table_cell(table, "-");
+}
+
 void report_prompt_table(const struct report *report, struct table *table)
 {
     table_init(table, "lrrrrrrrrl");
@@ -34,13 +52,13 @@ void report_prompt_table(const struct report *report, struct table *table)
         char cell[CELL];
         const struct sample *first = test->n_samples ? &test->samples[0] : &test->warmup;
         table_cell(table, "%s", test->scenario.label);
-        table_cell(table, "%u", first->prompt_tokens);
-        table_cell(table, "%u", first->generated_tokens);
+        count_cell(table, first->prompt_tokens);
+        count_cell(table, first->generated_tokens);
         static const enum metric columns[] = {METRIC_TOKENS_PER_SECOND, METRIC_DECODE_TPS, METRIC_PREFILL_TPS,
                                               METRIC_TTFT_MS,           METRIC_ITL_P50_MS, METRIC_ITL_P99_MS};
         for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
             table_cell(table, "%s", spread(cell, &test->metric[columns[c]]));
-        table_cell(table, "%u %s", test->outcomes[OUTCOME_OK], stats_grade_name(test->grade));
+        repeats_cell(table, test);
     }
 }
 
@@ -66,7 +84,7 @@ void report_speed_table(const struct report *report, struct table *table)
         table_cell(table, "%s", decode ? format_percent(number, test->mbu.median) : "-");
         table_cell(table, "%s", decode ? "-" : spread(cell, &test->prefill_gflops));
         table_cell(table, "%s", decode ? format_number(number, test->metric[METRIC_CPU_CORES].mean) : "-");
-        table_cell(table, "%u %s", test->outcomes[OUTCOME_OK], stats_grade_name(test->grade));
+        repeats_cell(table, test);
     }
 }
 
@@ -90,8 +108,8 @@ void report_memory_table(const struct report *report, struct table *table)
     for (size_t i = 0; i < table->n_columns; i++)
         table_cell(table, "%s", heading[i]);
     double measured = now->known ? (double)now->file_bytes : NAN;
-    memory_row(table, "weights", (double)memory->weight_bytes, measured,
-               "resident pages of mapped files: weights, program");
+    memory_row(table, "mapped files", (double)memory->weight_bytes, measured,
+               "predicted: the weights; measured: resident pages of weights, program and libraries");
     snprintf(note, sizeof note, "allocated; %s a token",
              format_bytes(number, (double)memory->kv_bytes_per_token));
     memory_row(table, "KV cache", (double)memory->kv_bytes, NAN, note);
@@ -148,6 +166,7 @@ void report_roofline_line(const struct report *report, char *out, size_t capacit
     enum probe_level level = test->n_samples ? test->probes[0].level : PROBE_UNKNOWN;
     const char *where = level == PROBE_CACHE    ? " (the weights fit into the last-level cache: its ceiling)"
                         : level == PROBE_MEMORY ? " (memory)"
+                        : level == PROBE_MIXED  ? " (memory and cache)"
                                                 : " (memory or cache: the size of the cache is not known)";
     int length =
         snprintf(out, capacity, "decode reads %s a token: %s GB/s of the %s GB/s probed beside it%s, ",
@@ -158,8 +177,9 @@ void report_roofline_line(const struct report *report, char *out, size_t capacit
     if (test->mbu_reason[0])
         snprintf(out + length, capacity - (size_t)length, "MBU %s", test->mbu_reason);
     else
-        snprintf(out + length, capacity - (size_t)length, "MBU %s",
-                 format_percent(percent, test->mbu.median));
+        snprintf(out + length, capacity - (size_t)length, "MBU %s%s",
+                 format_percent(percent, test->mbu.median),
+                 test->mbu.median > 1 ? " (what is above 100 % is noise of the probe)" : "");
 }
 
 bool report_failure_line(const struct report *report, size_t index, char *out, size_t capacity)

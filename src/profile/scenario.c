@@ -6,7 +6,8 @@
 
 enum {
     BYTES_PER_TOKEN = 4,
-    TEMPLATE_TOKENS = 32
+    TEMPLATE_TOKENS = 32,
+    FEWEST_ANSWER_TOKENS = 8
 }; /* for guessing the length of a prompt before it is tokenized */
 
 static const uint32_t depths[] = {0, 1024, 4096};
@@ -43,6 +44,16 @@ static void name_it(struct scenario *item)
     }
 }
 
+/* What the context leaves for an answer, by the guess. A prompt that leaves less than a few tokens is asked
+ * for those all the same: the guess may be wrong, and if it is not, the engine says what does not fit. */
+static uint32_t answer_tokens(uint32_t prompt_tokens, uint32_t context)
+{
+    uint32_t room = context > prompt_tokens ? context - prompt_tokens : 0;
+    return room >= SCENARIO_ANSWER_TOKENS ? SCENARIO_ANSWER_TOKENS
+           : room > FEWEST_ANSWER_TOKENS  ? room
+                                          : FEWEST_ANSWER_TOKENS;
+}
+
 static void add_prompts(const struct scenario_request *request, struct scenario_list *list)
 {
     bool own = request->n_prompts > 0;
@@ -57,7 +68,7 @@ static void add_prompts(const struct scenario_request *request, struct scenario_
         memcpy(item->label, item->id, sizeof item->id);
         size_t guess = strlen(item->prompt) / BYTES_PER_TOKEN + TEMPLATE_TOKENS;
         item->prompt_tokens = guess < UINT32_MAX ? (uint32_t)guess : UINT32_MAX;
-        item->max_tokens = SCENARIO_ANSWER_TOKENS;
+        item->max_tokens = answer_tokens(item->prompt_tokens, request->context);
     }
 }
 

@@ -19,6 +19,16 @@ def test_markdown(llmind, builtin):
     assert "GB/s" in result.stdout.splitlines()[-1]
 
 
+def test_a_path_is_named_by_its_last_part(llmind, tmp_path):
+    folder = tmp_path / "some" / "where" / "tiny"
+    assert llmind("synth", "tiny-llama", folder).returncode == 0
+    for path in (folder, f"{folder}/", "some/where/tiny"):
+        result = llmind("bench", path, "-p", "4", "-n", "0", "-r", "1")
+        assert result.returncode == 0, result.stderr
+        assert "| tiny 4-bit affine, group 64 |" in result.stdout
+        assert "where" not in result.stdout
+
+
 def test_json_has_the_samples(llmind, builtin):
     rows = json.loads(llmind("bench", builtin, *QUICK, "-o", "json").stdout)
     assert [row["test"] for row in rows] == ["pp16", "tg4"]

@@ -18,7 +18,7 @@ ENDLESS = ["--temp", "100", "--top-k", "0", "--top-p", "1", "--threads", "1"]
 def test_piped_lines_are_turns(llmind, builtin):
     result = llmind("chat", "-n", "12", "--temp", "0", input="What is prefill?\n\nAnd decode?\n")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("tok/s · TTFT") == 2
+    assert result.stdout.count("tok/s decode · TTFT") == 2
     assert "\x1b" not in result.stdout
 
 

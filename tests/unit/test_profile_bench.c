@@ -112,12 +112,19 @@ static void row_as_csv_and_markdown(void **state)
     bench_table_init(&table);
     bench_table_row(&table, &row);
     row.n_samples = 0;
+    row.info.quantization = "mixed: 4-bit affine, group 64; 8-bit affine, group 64; bf16";
+    bench_table_row(&table, &row);
+    row.info.quantization = "mixed: mxfp4; bf16";
     bench_table_row(&table, &row);
     table_print(&table, stream, TABLE_MARKDOWN, 0);
     table_free(&table);
     fclose(stream);
     assert_non_null(strstr(text, "\n\"a \"\"quoted\"\", name\",llama,\"4-bit affine, group 64\",14600000,"));
     assert_non_null(strstr(text, "| 1010.00 ± 14.14 |"));
+    assert_non_null(strstr(text, "| a \"quoted\", name 4-bit affine, group 64 |"));
+    assert_non_null(strstr(text, "| a \"quoted\", name 4-bit mixed "));
+    assert_non_null(strstr(text, "| a \"quoted\", name mxfp4 mixed "));
+    assert_null(strstr(text, "mixed:"));
     assert_non_null(strstr(text, "|          failed |"));
     free(text);
 }

@@ -1,5 +1,5 @@
-/* From operations to phases: which neighbours run without a barrier between them, and how each matrix product
- * wants its input rounded. Decided once, when a plan is prepared. */
+/* From operations to phases: which neighbours run as one, and how each matrix product wants its input
+ * rounded, decided once, when a plan is prepared; and from phases to pieces, for every step. */
 #include "backend/cpu/cpu.h"
 
 enum plan_domain op_domain(const struct plan *plan, const struct plan_op *op)
