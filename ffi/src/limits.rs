@@ -2,6 +2,7 @@
 
 use std::sync::Once;
 
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use tokenizers::{AddedToken, NormalizedString, Normalizer, NormalizerWrapper};
 
@@ -10,6 +11,8 @@ const MAX_GROWTH: usize = 1024;
 /// Added tokens are looked for at every place of a text, by automata that are many times larger than the tokens.
 const MAX_ADDED_TOKEN: usize = 4 << 10;
 const MAX_ADDED_TOKENS: usize = 4 << 20; // all of them together; the largest speech models have 1 MB
+/// The crate keeps the pieces of a Unigram model in a trie of 350 bytes a letter; the largest models have 2 MB.
+const MAX_UNIGRAM: usize = 4 << 20;
 /// How often a regex may backtrack from one place of a text. The real patterns do so a handful of times, or once for each
 /// character of a run (of capitals, of spaces).
 const MAX_REGEX_RETRIES: u64 = 100_000;
@@ -111,6 +114,46 @@ pub fn check_added<'a>(
         }
     }
     Ok(())
+}
+
+/// The sum of the pieces of a Unigram model, the one whose vocabulary is a list.
+#[derive(Default, Debug)]
+pub struct ListedBytes(usize);
+
+impl ListedBytes {
+    pub fn check(&self) -> Result<(), String> {
+        if self.0 > MAX_UNIGRAM {
+            return Err(format!("its vocabulary has more than {} MB", MAX_UNIGRAM >> 20));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for ListedBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Sum;
+        impl<'de> Visitor<'de> for Sum {
+            type Value = ListedBytes;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a vocabulary")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ListedBytes, A::Error> {
+                let mut sum = 0;
+                while let Some((piece, _)) = list.next_element::<(String, IgnoredAny)>()? {
+                    sum += piece.len();
+                }
+                Ok(ListedBytes(sum))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ListedBytes, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(ListedBytes(0))
+            }
+        }
+        deserializer.deserialize_any(Sum)
+    }
 }
 
 /// sentencepiece's charsmap: a trie (its size in the first four bytes), then the replacements, each ended by a zero.

@@ -20,7 +20,7 @@ use tokenizers::{
 };
 
 use crate::failure::{one_line, Failure, Outcome};
-use crate::limits::{check_added, check_nesting, growth, growth_of_decoder, limit_regexes};
+use crate::limits::{check_added, check_nesting, growth, growth_of_decoder, limit_regexes, ListedBytes};
 use crate::literals::Literals;
 use crate::pieces::{self, Pieces};
 
@@ -70,6 +70,14 @@ struct Outline {
     decoder: Value,
     #[serde(default)]
     added_tokens: Vec<AddedToken>,
+    #[serde(default)]
+    model: ModelOutline,
+}
+
+#[derive(Deserialize, Default)]
+struct ModelOutline {
+    #[serde(default)]
+    vocab: ListedBytes,
 }
 
 impl Tokenizer {
@@ -92,6 +100,7 @@ impl Tokenizer {
         let growth = growth(&outline.normalizer)
             .and_then(|n| growth_of_decoder(&outline.decoder).map(|_| n))
             .map_err(|why| bad(&why))?;
+        outline.model.vocab.check().map_err(|why| bad(&why))?;
         let normalizer: Option<NormalizerWrapper> =
             Deserialize::deserialize(&outline.normalizer).map_err(|e| bad(&e))?;
         check_added(&outline.added_tokens, normalizer.as_ref()).map_err(|e| bad(&e))?;

@@ -157,8 +157,9 @@ static int converse(struct session *session)
         size_t length;
         enum line_result result = line_read(&reader, &line, &length);
         if (result == LINE_INTERRUPTED && session->interactive && ++interrupted < 2) {
+            cli_forget_interrupts(); /* before the answer to it: the next one may come as soon as that is seen
+                                      */
             printf("\n%s(Ctrl-C again or Ctrl-D leaves)%s\n", session->dim, session->off);
-            cli_forget_interrupts();
             continue;
         }
         if (result != LINE_READ) {
@@ -166,7 +167,11 @@ static int converse(struct session *session)
                 putchar('\n');
             if (result == LINE_INTERRUPTED && !session->interactive)
                 return CLI_EXIT_INTERRUPTED;
-            return result == LINE_FAILED ? CLI_EXIT_FAILED : exit_code;
+            if (result == LINE_FAILED) {
+                fputs("llmind chat: standard input cannot be read, or a line of it is too long\n", stderr);
+                return CLI_EXIT_FAILED;
+            }
+            return exit_code;
         }
         interrupted = 0;
         bool stay = true;

@@ -284,14 +284,15 @@ static int next_option(struct cli_parser *parser)
     return error_set(&parser->error, ERROR_INTERNAL, "option code %d has no row", code);
 }
 
-/* Names the first argument that is missing: the n-th word of "MODEL -p TEXT [options]". */
+/* Names the first argument that is missing: the n-th word of "SHAPE [options] DIR" without what is optional.
+ */
 static int missing(struct cli_parser *parser, int n)
 {
     const struct cli_spec *spec = parser->spec;
     const char *word = spec->arguments;
-    for (; n > 0 && *word; n--) {
+    for (; *word && (n > 0 || *word == '['); word += strspn(word, " ")) {
+        n -= *word != '[';
         word += strcspn(word, " ");
-        word += strspn(word, " ");
     }
     int length = (int)strcspn(word, " ");
     bool model = length == 5 && strncmp(word, "MODEL", 5) == 0;

@@ -219,8 +219,13 @@ static json_t *sample_json(const struct report_test *test, const struct sample *
     put_string(o, "outcome", target_outcome_name(sample->outcome), "");
     if (sample->message[0])
         put_string(o, "message", sample->message, "");
-    put_integer(o, "prompt_tokens", sample->prompt_tokens);
-    put_integer(o, "cached_tokens", sample->cached_tokens);
+    if (sample->prompt_tokens) {
+        put_integer(o, "prompt_tokens", sample->prompt_tokens);
+        put_integer(o, "cached_tokens", sample->cached_tokens);
+    } else {
+        put_null(o, "prompt_tokens", "the run did not come so far");
+        put_null(o, "cached_tokens", "the run did not come so far");
+    }
     put_integer(o, "generated_tokens", sample->generated_tokens);
     for (int m = 0; m < METRICS; m++)
         put_number(o, metric_name((enum metric)m), sample->value[m],

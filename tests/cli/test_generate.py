@@ -1,4 +1,7 @@
 import json
+import subprocess
+
+from conftest import PROGRAM
 
 
 def test_same_seed_same_text(llmind, builtin):
@@ -57,9 +60,25 @@ def test_stop_string(llmind, builtin):
 
 def test_stats_go_to_standard_error(llmind, builtin):
     result = llmind("generate", builtin, "-p", "Hello", "-n", "8", "--stats", "--ignore-eos")
-    assert "8 tokens · " in result.stderr and "tok/s" in result.stderr and "TTFT" in result.stderr
+    assert "8 tokens · " in result.stderr and "tok/s decode" in result.stderr and "TTFT" in result.stderr
     assert "tok/s" not in result.stdout
     assert "\x1b" not in result.stderr  # no colours into a pipe
+
+
+def test_stats_come_after_the_answer_in_one_file(builtin, environment):
+    arguments = ["generate", builtin, "-p", "Hello", "-n", "8", "--stats", "--ignore-eos"]
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    text = subprocess.run([PROGRAM, *arguments], env=environment, text=True, **both).stdout
+    assert "\n8 tokens · " in text and text.endswith("\n") and not text.endswith("\n\n")
+
+
+def test_an_answer_that_cannot_be_written_is_said(environment, builtin):
+    with open("/dev/full", "w") as full:
+        streams = {"stdout": full, "stderr": subprocess.PIPE}
+        arguments = ["generate", builtin, "-p", "Hello", "-n", "4"]
+        result = subprocess.run([PROGRAM, *arguments], env=environment, text=True, **streams)
+    assert result.returncode == 1
+    assert result.stderr.startswith("llmind generate: cannot write to standard output: ")
 
 
 def test_too_long_for_the_context(failure, builtin):

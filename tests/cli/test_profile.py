@@ -84,14 +84,33 @@ def test_own_prompts_and_json(llmind, builtin):
 
 
 def test_a_prompt_that_is_too_long_does_not_spoil_the_rest(llmind, builtin):
-    result = llmind("profile", builtin, "--quick", "-r", "1", "--prompt", "word " * 2000, "--ctx", "300", "--json")
+    too_long = "word " * 2000
+    arguments = ["profile", builtin, "--quick", "-r", "1", "--ctx", "300", "--json", "--prompt", too_long]
+    result = llmind(*arguments, "--prompt", "Say hi.")
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     check(report)
     assert report["tests"][0]["outcomes"] == {"error": 1}
     assert "context" in report["tests"][0]["samples"][0]["message"]
     assert report["summary"]["decode_tokens_per_second"] > 0
+    assert report["summary"]["ttft_ms"] > 0  # of the prompt that fits
+
+    result = llmind(*arguments)  # no prompt was measured: shown, and a failure
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "llmind profile: no prompt ended well; the report says why"
+    report = json.loads(result.stdout)
+    check(report)
+    assert report["status"] == "failed"
+    assert report["summary"]["decode_tokens_per_second"] > 0
     assert report["summary"]["ttft_ms"] is None
+
+
+def test_a_small_context_shows_no_zeros(llmind, builtin):
+    result = llmind("profile", builtin, "--quick", "-r", "1", "--ctx", "64")
+    assert result.returncode == 0, result.stderr  # the short prompt fits with a shorter answer
+    rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line.startswith("  ")}
+    assert int(rows["simple"][0]) + int(rows["simple"][1]) <= 64
+    assert set(rows["complex"]) == {"-"}  # too long: nothing measured, nothing claimed
 
 
 def test_unwritable_report(llmind, builtin):

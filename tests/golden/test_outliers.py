@@ -13,13 +13,21 @@ import subprocess
 import numpy as np
 import pytest
 
+from checkpoints import llmind_logits
 from test_synth import synth, tokens_of
 
 KL_MEAN, KL_MAX = 0.01, 0.05
 
 # Experts are a discrete choice: where two are nearly equal the two paths choose differently now and then, and random
-# experts have nothing in common. Measured: mean 0.023, one position of 128 at 0.67.
-KL_MEAN_EXPERTS, KL_MAX_EXPERTS = 0.05, 2.0
+# experts have nothing in common, so that the largest divergence and the mean say how a coin fell (seven seeds, 4-bit and
+# 8-bit: means 0.012 to 0.094, largest 0.36 to 4.0 nats, where the medians are 0.0033 to 0.0113). Two tests instead, with
+# the bounds of the models without experts:
+# - all 8 experts active, nothing to choose: the mean (measured 0.0022 to 0.0078) and all but the worst twentieth of the
+#   positions (their bound: 0.0047 to 0.0215). The very worst, up to 0.24, are positions where the router's weights, not
+#   its choice, hang on a small difference.
+# - the shape as it is: the median (measured 0.0041 with 4 bits, 0.0035 with 8), and how many positions are beyond the
+#   largest of the others, that is how often the choice flips (measured: 9 of 128 with 4 bits, 6 with 8).
+EXPERT_FLIPS = 0.125
 
 
 def divergence(program, folder, scratch):
@@ -38,7 +46,6 @@ CASES = [
     ("tiny-mistral", ()),
     ("tiny-qwen2", ()),
     ("tiny-qwen3", ()),
-    ("tiny-qwen3-moe", ()),
     ("tiny-llama", ("--mode", "mxfp4")),
     ("tiny-llama", ("--bits", "8", "--group-size", "128")),
     ("qwen3-0.6b", ("--layers", "8")),
@@ -51,10 +58,45 @@ def test_divergence(program, tmp_path, shape, options):
     folder = synth(program, tmp_path / "model", shape, "--outliers", *options)
     compare = divergence(program, folder, tmp_path)
     print(shape, options, compare)
-    experts = "moe" in shape
-    assert 0 < compare["kl_mean_nats"] <= (KL_MEAN_EXPERTS if experts else KL_MEAN)
-    assert compare["kl_max_nats"] <= (KL_MAX_EXPERTS if experts else KL_MAX)
+    assert 0 < compare["kl_mean_nats"] <= KL_MEAN
+    assert compare["kl_max_nats"] <= KL_MAX
     assert compare["top1_agreement"] >= 0.9
+
+
+def divergences(program, folder, scratch):
+    """The same, for each position."""
+
+    def log_probabilities(*options):
+        logits = llmind_logits(program, folder, tokens_of(folder), scratch, *options).astype(np.float64)
+        return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+
+    precise, default = log_probabilities("--precise"), log_probabilities()
+    return (np.exp(precise) * (precise - default)).sum(1)
+
+
+EXPERTS = [(), ("--bits", "8", "--group-size", "128")]
+
+
+@pytest.mark.parametrize("options", EXPERTS, ids=["4-bit", "8-bit"])
+def test_experts_without_a_choice(program, tmp_path, options):
+    folder = synth(program, tmp_path / "model", "tiny-qwen3-moe", "--outliers", *options)
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    config["num_experts_per_tok"] = config["num_experts"]
+    path.write_text(json.dumps(config))
+    kl = divergences(program, folder, tmp_path)
+    print(options, kl.mean(), np.quantile(kl, 0.95), kl.max())
+    assert 0 < kl.mean() <= KL_MEAN
+    assert np.quantile(kl, 0.95) <= KL_MAX
+
+
+@pytest.mark.parametrize("options", EXPERTS, ids=["4-bit", "8-bit"])
+def test_experts_with_a_choice(program, tmp_path, options):
+    folder = synth(program, tmp_path / "model", "tiny-qwen3-moe", "--outliers", *options)
+    kl = divergences(program, folder, tmp_path)
+    print(options, np.median(kl), (kl > KL_MAX).sum(), kl.max())
+    assert 0 < np.median(kl) <= KL_MEAN
+    assert (kl > KL_MAX).mean() <= EXPERT_FLIPS
 
 
 def test_outliers_are_there(program, tmp_path):

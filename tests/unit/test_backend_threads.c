@@ -34,13 +34,12 @@ enum { WRAP = 1 << 16, TINY_ROUNDS = WRAP + 8000 };
 /* A thread's own random numbers, used outside pieces too. */
 struct own {
     _Alignas(CACHE_LINE) uint64_t random;
-    uint32_t pieces, late; /* pieces it ran; rounds that were over when it came */
+    uint32_t pieces; /* it ran in all rounds */
 };
 
 static struct {
     struct own own[MAX_THREADS];
-    /* What a thread may only do while nothing waits for it: no naps in the test of tiny rounds. */
-    bool restless;
+    bool restless; /* threads nap and yield; not in the test of very many tiny rounds */
 
     /* The round: written by the caller, read by who holds a piece. */
     uint64_t seed;
@@ -121,9 +120,8 @@ static void work(void *context, uint32_t thread, uint32_t round)
             disturb(own);
         }
         if (state == ROUND_OVER) {
-            own->late++;
             if (!thread)
-                atomic_fetch_add(&sent_home, 1);
+                atomic_fetch_add(&sent_home, 1); /* the caller's own round cannot be over */
             return;
         }
     }
@@ -205,22 +203,22 @@ static void test_one_thread(void **state)
     run_rounds(1, 500 / SLOWER);
 }
 
-static void test_as_many_threads_as_small_machines_have(void **state)
+static void test_2_threads(void **state)
 {
     (void)state;
-    run_rounds(2, 4000 / SLOWER);
+    run_rounds(2, 2000 / SLOWER);
 }
 
 static void test_8_threads(void **state)
 {
     (void)state;
-    run_rounds(8, 4000 / SLOWER);
+    run_rounds(8, 1600 / SLOWER);
 }
 
 static void test_16_threads(void **state)
 {
     (void)state;
-    run_rounds(16, 3000 / SLOWER);
+    run_rounds(16, 1000 / SLOWER);
 }
 
 /* The claims carry 16 bits of the round's number. */
@@ -248,11 +246,11 @@ static void test_open_and_close(void **state)
 {
     (void)state;
     uint64_t random = 1;
-    for (uint32_t i = 0; i < 300 / SLOWER; i++) { /* without a round: workers may not even have started */
+    for (uint32_t i = 0; i < 120 / SLOWER; i++) { /* without a round: workers may not even have started */
         open_pool(1 + below(&random, MAX_THREADS), true);
         threads_close(pool);
     }
-    for (uint32_t i = 0; i < 300 / SLOWER; i++) { /* right behind a round: some are still on their way */
+    for (uint32_t i = 0; i < 120 / SLOWER; i++) { /* right behind a round: some are still on their way */
         open_pool(1 + below(&random, MAX_THREADS), true);
         prepare(i);
         for (uint32_t stage = 0; stage < STAGES; stage++)
@@ -268,7 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_thread),
-        cmocka_unit_test(test_as_many_threads_as_small_machines_have),
+        cmocka_unit_test(test_2_threads),
         cmocka_unit_test(test_8_threads),
         cmocka_unit_test(test_16_threads),
         cmocka_unit_test(test_more_rounds_than_the_tag_counts),

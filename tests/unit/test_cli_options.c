@@ -93,7 +93,7 @@ static void says_what_is_wrong(void **state)
     expect_error("test m --stop", "--stop wants a value");
     expect_error("test m --raw=1", "--raw takes no value");
     expect_error("test m extra", "unexpected argument 'extra'");
-    expect_error("test", "usage: llmind test MODEL");
+    expect_error("test", "MODEL is missing ('llmind list' shows what is here); usage: llmind test MODEL");
 }
 
 static void numbers_are_checked(void **state)

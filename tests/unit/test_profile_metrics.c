@@ -114,12 +114,17 @@ static void batch_window(void **state)
     /* a: 0 10 20 30 40    b: 15 25 35 45 ms. Both decode from 15 to 40: a gives 20 30 40, b gives 25 35. */
     uint64_t a[] = {MS(100), MS(110), MS(120), MS(130), MS(140)}, b[] = {MS(115), MS(125), MS(135), MS(145)};
     struct target_trace traces[] = {{.token_ns = a, .n_tokens = 5}, {.token_ns = b, .n_tokens = 4}};
-    NEAR(traces_decode_tps(traces, 2), 5 / 0.025);
-    NEAR(traces_decode_tps(traces, 1), 4 / 0.040);
+    uint64_t window_ns;
+    NEAR(traces_decode_tps(traces, 2, &window_ns), 5 / 0.025);
+    assert_int_equal(window_ns, MS(25)); /* what was measured, not 2 * 4 tokens at that rate */
+    NEAR(traces_decode_tps(traces, 1, &window_ns), 4 / 0.040);
+    assert_int_equal(window_ns, MS(40));
     /* never at the same time */
     uint64_t late[] = {MS(200), MS(210)};
     traces[1] = (struct target_trace){.token_ns = late, .n_tokens = 2};
-    assert_true(isnan(traces_decode_tps(traces, 2)));
+    assert_true(isnan(traces_decode_tps(traces, 2, &window_ns)));
+    assert_int_equal(window_ns, 0);
+    assert_true(isnan(traces_decode_tps(traces, 2, NULL)));
 }
 
 static void steal_from_two_readings(void **state)

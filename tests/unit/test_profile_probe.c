@@ -56,6 +56,12 @@ static void reads_each_weight_once(void **state)
     assert_int_equal(result.level, PROBE_MEMORY);
     probe_close(probe);
 
+    assert_int_equal(probe_open(&plan, 1, 3 << 19, &probe, &error), 0); /* 2 MiB beside 1.5 MiB */
+    probe_run(probe, &result);
+    assert_int_equal(result.level, PROBE_MIXED);
+    assert_string_equal(probe_level_name(result.level), "mixed");
+    probe_close(probe);
+
     assert_int_equal(probe_open(&plan, 3, 0, &probe, &error), 0);
     probe_run(probe, &result);
     assert_int_equal(result.level, PROBE_UNKNOWN);

@@ -70,8 +70,23 @@ static void impossible_mbu_is_refused(void **state)
     report_summarize(&test);
     assert_int_equal(test.mbu.n, 0);
     assert_true(isnan(test.mbu.median));
-    assert_non_null(strstr(test.mbu_reason, "refused: 125 %"));
+    assert_non_null(
+        strstr(test.mbu_reason, "refused: 125 % of the probed ceiling, and up to 105 % is taken for noise"));
     NEAR(test.achieved_gbps.median, 25); /* what was measured is still shown */
+    free_test(&test);
+}
+
+static void no_mbu_between_cache_and_memory(void **state)
+{
+    (void)state;
+    struct report_test test;
+    fill_decode(&test, (const double[]){10, 10, 10});
+    for (int i = 0; i < 3; i++)
+        test.probes[i].level = PROBE_MIXED;
+    report_summarize(&test);
+    assert_int_equal(test.mbu.n, 0);
+    assert_non_null(strstr(test.mbu_reason, "one to two times as large as the last-level cache"));
+    NEAR(test.read_gbps.median, 20); /* what was measured is still shown */
     free_test(&test);
 }
 
@@ -236,6 +251,63 @@ static void failures_and_cuts_are_listed(void **state)
     report_free(&report);
 }
 
+static void unreadable_gauges_are_not_quiet(void **state)
+{
+    (void)state;
+    struct report report;
+    char quality[768];
+    fill_report(&report);
+    report_quality(&report, quality, sizeof quality);
+    assert_non_null(strstr(quality, "steal unknown")); /* no ticks were read */
+    assert_null(strstr(quality, "load unknown"));
+    report.host_before.load_1min = NAN;
+    report.host_before.ticks_known = report.host_after.ticks_known = true;
+    report.host_after.ticks_total = 100;
+    report_quality(&report, quality, sizeof quality);
+    assert_non_null(strstr(quality, "load unknown"));
+    assert_null(strstr(quality, "steal"));
+    report_free(&report);
+}
+
+static void a_little_more_than_the_ceiling_is_called_noise(void **state)
+{
+    (void)state;
+    struct report report;
+    fill_report(&report);
+    free_test(&report.tests[0]);
+    fill_decode(&report.tests[0], (const double[]){4.85, 4.85, 4.85}); /* 103 % */
+    report_summarize(&report.tests[0]);
+    char *text = render(&report, 0);
+    assert_non_null(strstr(text, "MBU 103 % (what is above 100 % is noise of the probe)"));
+    free(text);
+    report_free(&report);
+}
+
+static void prompts_that_failed_show_no_zero(void **state)
+{
+    (void)state;
+    struct report report;
+    fill_report(&report);
+    assert_null(report_failure(&report)); /* no prompt was planned, and decode ended well */
+    struct report_test *test = &report.tests[0];
+    test->scenario.kind = SCENARIO_PROMPT;
+    snprintf(test->scenario.label, sizeof test->scenario.label, "simple");
+    for (int i = 0; i < 3; i++) {
+        test->samples[i].outcome = OUTCOME_ERROR;
+        test->samples[i].prompt_tokens = test->samples[i].generated_tokens = 0;
+    }
+    report_summarize(test);
+    assert_string_equal(report_failure(&report), "no test ended well");
+    char *text = render(&report, 2), *json = report_json(&report);
+    assert_non_null(strstr(text, "| simple |  - |   - |     - |            - |             - |"));
+    assert_non_null(strstr(text, "| -       |\n"));
+    assert_non_null(strstr(json, "\"prompt_tokens\": null"));
+    assert_non_null(strstr(json, "\"status\": \"failed\""));
+    free(text);
+    free(json);
+    report_free(&report);
+}
+
 static void an_empty_report_can_be_shown(void **state)
 {
     (void)state;
@@ -257,12 +329,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mbu_is_bytes_over_time_over_ceiling),
         cmocka_unit_test(impossible_mbu_is_refused),
+        cmocka_unit_test(no_mbu_between_cache_and_memory),
         cmocka_unit_test(failed_runs_stay_out_of_averages),
         cmocka_unit_test(no_probe_no_mbu),
         cmocka_unit_test(drift_is_flagged),
         cmocka_unit_test(json_has_null_with_a_reason),
         cmocka_unit_test(text_and_markdown_show_the_same),
         cmocka_unit_test(failures_and_cuts_are_listed),
+        cmocka_unit_test(unreadable_gauges_are_not_quiet),
+        cmocka_unit_test(a_little_more_than_the_ceiling_is_called_noise),
+        cmocka_unit_test(prompts_that_failed_show_no_zero),
         cmocka_unit_test(an_empty_report_can_be_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

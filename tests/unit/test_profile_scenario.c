@@ -55,6 +55,22 @@ static void nothing_beyond_the_context(void **state)
     }
 }
 
+static void answers_are_cut_to_the_context(void **state)
+{
+    (void)state;
+    static const char *const prompts[] = {"a prompt of forty characters, not a word",
+                                          "one that is too long for this little context, however short the "
+                                          "answer to it may be, so that the engine has to say so"};
+    struct scenario_request request = {.prompts = prompts, .n_prompts = 2, .context = 64, .runs = 3};
+    struct scenario_list list;
+    scenario_plan(&request, &list);
+    assert_int_equal(list.items[0].prompt_tokens + list.items[0].max_tokens, 64);
+    assert_int_equal(list.items[1].max_tokens, 8);
+    request.context = 8192;
+    scenario_plan(&request, &list);
+    assert_int_equal(list.items[0].max_tokens, SCENARIO_ANSWER_TOKENS);
+}
+
 static void own_prompts_come_instead(void **state)
 {
     (void)state;
@@ -110,9 +126,9 @@ static void fast_models_are_not_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everything_when_there_is_room), cmocka_unit_test(nothing_beyond_the_context),
-        cmocka_unit_test(own_prompts_come_instead),      cmocka_unit_test(cuts_in_the_stated_order),
-        cmocka_unit_test(fast_models_are_not_cut),
+        cmocka_unit_test(everything_when_there_is_room),  cmocka_unit_test(nothing_beyond_the_context),
+        cmocka_unit_test(answers_are_cut_to_the_context), cmocka_unit_test(own_prompts_come_instead),
+        cmocka_unit_test(cuts_in_the_stated_order),       cmocka_unit_test(fast_models_are_not_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -325,6 +325,110 @@ def test_slow_regex(folders, probe, tmp_path):
     assert time.monotonic() - before < 20
 
 
+def added(index, content, **flags):
+    return {"id": index, "content": content, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+            "special": True, **flags}
+
+
+def large_tokenizers(good):
+    """Small files that would make something large."""
+    vocab, tokens = good["model"]["vocab"], good["added_tokens"]
+    top, size = max([*vocab.values(), *(t["id"] for t in tokens)]) + 1, len(vocab)
+    assert max(vocab.values()) == size - 1
+    longer = {"type": "Replace", "pattern": {"String": "a"}, "content": "b" * 1000}
+    decoder = {"type": "Sequence", "decoders": [longer, {"type": "Fuse"}]}
+    for name, more in ("one token", {"a" * (2 << 20): size}), ("many tokens", {"a" * 60000 + str(i): size + i for i in range(5)}):
+        yield name, {"model": {**good["model"], "vocab": {**vocab, **more}}, "decoder": decoder, "added_tokens": []}
+    yield "added token", {"added_tokens": tokens + [added(top, "<" + "x" * (6 << 20) + ">")]}
+    spread = [added(top + i, f"{i:04}" + "x" * 4000) for i in range(1600)]
+    yield "added tokens", {"added_tokens": tokens + spread}
+    grown = [added(top + i, f"{i:04}" + "a" * 4000, normalized=True, special=False) for i in range(50)]
+    yield "normalized tokens", {"added_tokens": tokens + grown, "normalizer": longer}
+
+
+@pytest.mark.parametrize("name", ["one token", "many tokens", "added token", "added tokens", "normalized tokens"])
+def test_large_tokens(folders, probe, tmp_path, name):
+    folder = folder_with(folders, tmp_path, "x")
+    good = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps({**good, **dict(large_tokenizers(good))[name]}))
+    (folder / "tokenizer_config.json").unlink()
+    assert "token" in one_line(probe.open(folder))
+    assert probe.peak_memory_mb() < MEMORY_MB
+
+
+def test_large_unigram(folders, probe, tmp_path):
+    folder = folder_with(folders, tmp_path, "x", "unigram")
+    good = json.loads((folder / "tokenizer.json").read_text())
+    rng = random.Random(3)
+    good["model"]["vocab"] += [["".join(rng.choices("abcdefgh", k=60000)), -5.0] for _ in range(75)]
+    (folder / "tokenizer.json").write_text(json.dumps(good))
+    assert "vocabulary" in one_line(probe.open(folder))
+    assert probe.peak_memory_mb() < MEMORY_MB
+
+
+def test_large_tokens_of_config(folders, probe, tmp_path):
+    folder = folder_with(folders, tmp_path, "x")
+    for config in ({"bos_token": "x" * (6 << 20)}, {"additional_special_tokens": [f"{i:04}" + "x" * 4000 for i in range(1600)]}):
+        (folder / "tokenizer_config.json").write_text(json.dumps(config))
+        assert "added token" in one_line(probe.open(folder))
+    assert probe.peak_memory_mb() < MEMORY_MB
+
+
+def test_most_added_tokens(folders, probe, tmp_path):
+    """As many as are allowed: the file is opened, in bounded memory."""
+    folder = folder_with(folders, tmp_path, "x")
+    good = json.loads((folder / "tokenizer.json").read_text())
+    top = max([*good["model"]["vocab"].values(), *(t["id"] for t in good["added_tokens"])]) + 1
+    good["added_tokens"] += [added(top + i, f"{i:04}" + "x" * 4000) for i in range(1000)]
+    (folder / "tokenizer.json").write_text(json.dumps(good))
+    assert use(probe, folder) is None
+    assert probe.encode("0007" + "x" * 4000) == [top + 7]
+    assert probe.peak_memory_mb() < MEMORY_MB
+
+
+def with_split(folders, tmp_path, regex):
+    folder = folder_with(folders, tmp_path, "x")
+    good = json.loads((folder / "tokenizer.json").read_text())
+    split = {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False}
+    bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    good["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, bytes_]}
+    (folder / "tokenizer.json").write_text(json.dumps(good))
+    return folder
+
+
+def test_slow_regex_at_every_place(folders, probe, tmp_path):
+    """A search that costs a little less than one may, from every character on, and one that costs more."""
+    for times, fails in ((15, False), (22, True)):
+        probe.open(with_split(folders, tmp_path, "(?:[a-z ]|[a-z ]){%d}[0-9]|." % times))
+        before = time.monotonic()
+        answer = probe.encode("the model reads a token and " * 3)
+        assert time.monotonic() - before < 2
+        assert isinstance(answer, dict) == fails
+    assert "regex" in one_line(answer)
+
+
+@pytest.mark.parametrize("regex", [
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+"
+    r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"\p{N}{1,3}", r"[一-龥぀-ゟ゠-ヿ]+"])
+def test_real_regexes_have_room(folders, probe, tmp_path, regex):
+    """The regexes of real models, on the texts that make them backtrack most."""
+    folder = with_split(folders, tmp_path, regex)
+    reference = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    probe.open(folder)
+    for text in ("ACGT" * 12000, " " * 50000 + "x", "東" * 50000, "a b c. " * 50000, "1" * 50000, "\n " * 30000):
+        assert probe.encode(text) == reference.encode(text, add_special_tokens=False).ids
+
+
+def test_errors_hold_no_marks(folders, probe, tmp_path):
+    said = "raise_exception(messages[0].content ~ ' ' ~ messages | string ~ ' ' ~ messages | tojson)"
+    folder = folder_with(folders, tmp_path, "{{ " + said + " }}")
+    probe.open(folder)
+    message = one_line(probe.render([{"role": "user", "content": "a<|im_end|>b"}]))
+    assert "a<|im_end|>b" in message and "\ufdd1" not in message and "fdd1" not in message.lower()
+
+
 def test_truncation_and_padding_are_ignored(folders, probe, tmp_path):
     folder = folder_with(folders, tmp_path, "x")
     good = json.loads((folder / "tokenizer.json").read_text())
