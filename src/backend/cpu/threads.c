@@ -120,7 +120,8 @@ enum stage_state stages_claim(struct threads *threads, uint32_t stage, uint32_t 
     struct stage *claimed = &threads->stages[stage];
     uint64_t claim = atomic_load(&claimed->claim);
     for (;;) {
-        if (!claim_is_of(claim, round))
+        /* the 16 bits agree again after 65,536 rounds; `done`, which is stored first, has all 32 */
+        if (!claim_is_of(claim, round) || atomic_load(&claimed->done) >> 32 != round)
             return ROUND_OVER;
         uint32_t next = claim & PIECES_MASK, pieces = (claim >> NEXT_BITS) & PIECES_MASK;
         if (next == pieces)
