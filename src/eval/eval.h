@@ -33,8 +33,8 @@ typedef bool (*eval_progress)(void *context, size_t done_tokens, size_t total_to
 
 /* The text is cut into windows that do not overlap; the first token of a window is not scored. progress may
  * be NULL. Errors: ERROR_INVALID (fewer than two tokens, a token beyond the vocabulary, a comparison of
- * another shape, logits that are not finite), ERROR_IO, ERROR_CANCELLED, those of the engine. A logits file that is not complete is
- * removed. */
+ * another shape, logits that are not finite), ERROR_IO, ERROR_CANCELLED, those of the engine. A logits file
+ * that is not complete is removed. */
 int eval_run(struct engine *engine, const struct eval_options *options, eval_progress progress, void *context,
              struct eval_result *out, struct error *error);
 
