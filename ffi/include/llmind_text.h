@@ -1,4 +1,4 @@
-/* The C face of the Rust crate in this folder: Hugging Face tokenizers and chat templates.
+/* The C face of the Rust crate in this folder: Hugging Face tokenizers, chat templates and grammars.
  *
  * It knows bytes and ids, not files or models: src/text/ reads the files and is the only caller. Rules that
  * hold for every function:
@@ -25,10 +25,12 @@ extern "C" {
 
 enum llmind_text_code {
     LLMIND_TEXT_OK = 0,
-    LLMIND_TEXT_INVALID = -1,   /* the input is wrong */
-    LLMIND_TEXT_NOT_FOUND = -2, /* nothing of that name */
-    LLMIND_TEXT_LIMIT = -6,     /* too large, too long, too much work */
-    LLMIND_TEXT_INTERNAL = -9   /* a panic, or a broken promise of the caller */
+    LLMIND_TEXT_INVALID = -1,     /* the input is wrong */
+    LLMIND_TEXT_NOT_FOUND = -2,   /* nothing of that name */
+    LLMIND_TEXT_UNSUPPORTED = -3, /* it is right, and this library cannot do it */
+    LLMIND_TEXT_LIMIT = -6,       /* too large, too long, too much work */
+    LLMIND_TEXT_BUSY = -7,        /* try again in a moment */
+    LLMIND_TEXT_INTERNAL = -9     /* a panic, or a broken promise of the caller */
 };
 
 /* The mark: EF B7 91 in UTF-8, a noncharacter. It follows every character of a user's text at which a control
@@ -112,6 +114,53 @@ int llmind_template_render(const struct llmind_template *chat_template,
                            const struct llmind_template_input *input, uint8_t **text, size_t *length,
                            char *error, size_t error_capacity);
 void llmind_text_free(uint8_t *text, size_t length); /* NULL is legal */
+
+/* ---- grammars ---- */
+
+/* What all grammars of one model share: its vocabulary as a trie of bytes. */
+struct llmind_grammar_factory;
+
+/* vocab: rows of the model's output; ids that the tokenizer does not have are never allowed. eos: what ends
+ * an answer of this model; may be empty. Takes a few hundred milliseconds and some ten
+ * megabytes for 128k tokens. The tokenizer may be closed afterwards. */
+int llmind_grammar_factory_open(const struct llmind_tokenizer *tokenizer, uint32_t vocab, const uint32_t *eos,
+                                size_t n_eos, struct llmind_grammar_factory **out, char *error,
+                                size_t error_capacity);
+/* NULL is legal. Grammars of this factory may outlive it. */
+void llmind_grammar_factory_close(struct llmind_grammar_factory *factory);
+
+enum llmind_grammar_kind {
+    LLMIND_GRAMMAR_JSON = 1, /* any JSON object; no text */
+    LLMIND_GRAMMAR_SCHEMA,   /* a JSON schema (draft 2020-12 unless it says another) */
+    LLMIND_GRAMMAR_REGEX,    /* a regular expression, of the whole text */
+    LLMIND_GRAMMAR_LARK      /* llguidance's dialect of Lark; names special tokens as <|name|> */
+};
+
+/* One text being written. Unlike the other handles it changes: one thread at a time. */
+struct llmind_grammar;
+
+/* Compiles text (at most 256 KB; read during the call only). Gives up after about 1.5 seconds. Errors:
+ * INVALID (what is wrong with it), UNSUPPORTED (it names what is not enforced), LIMIT (too large, too much
+ * work), BUSY (several others are being compiled). */
+int llmind_grammar_open(const struct llmind_grammar_factory *factory, uint32_t kind, const uint8_t *text,
+                        size_t length, struct llmind_grammar **out, char *error, size_t error_capacity);
+void llmind_grammar_close(struct llmind_grammar *grammar); /* NULL is legal */
+
+/* mask: [n_words] with n_words = (vocab + 31) / 32, all written; bit id % 32 of word id / 32 is 1 when token
+ * id may come next. Ends of answers are among them exactly where the text may end. Takes some 20 milliseconds
+ * at most; more complex grammars end with LIMIT. After an error the grammar can only be closed. */
+int llmind_grammar_mask(struct llmind_grammar *grammar, uint32_t *mask, size_t n_words, char *error,
+                        size_t error_capacity);
+
+enum llmind_grammar_end {
+    LLMIND_GRAMMAR_END_NO = 0,
+    LLMIND_GRAMMAR_END_ALLOWED = 1,
+    LLMIND_GRAMMAR_END_REACHED = 2 /* nothing but blanks could follow: do not ask for a mask */
+};
+
+/* Adds a token that the mask allowed and that is no end; *end: enum llmind_grammar_end. */
+int llmind_grammar_accept(struct llmind_grammar *grammar, uint32_t token, int32_t *end, char *error,
+                          size_t error_capacity);
 
 #ifdef __cplusplus
 }

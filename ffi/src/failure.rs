@@ -1,7 +1,9 @@
 //! How a call fails: one code (the numbers of `base/error.h`) and one line a user can act on.
 
 pub const INVALID: i32 = -1;
+pub const UNSUPPORTED: i32 = -3;
 pub const LIMIT: i32 = -6;
+pub const BUSY: i32 = -7;
 pub const INTERNAL: i32 = -9;
 
 #[derive(Debug)]

@@ -1,15 +1,28 @@
 //! The C ABI. Every function is documented in `include/llmind_text.h`; this file turns pointers into slices, catches
 //! panics and writes error messages, and knows nothing else.
 
+mod bpe;
+mod config;
 mod environment;
 mod failure;
+mod grammar;
+mod grammar_abi;
+#[cfg(test)]
+mod grammar_hostile_tests;
+#[cfg(test)]
+mod grammar_tests;
 mod limits;
 mod literals;
+mod load;
+#[cfg(test)]
+mod load_tests;
+mod marker;
 mod meter;
 mod methods;
 mod pieces;
 mod python;
 mod rewrite;
+mod schema;
 mod template;
 mod tokenizer;
 
@@ -69,7 +82,7 @@ unsafe fn guarded(error: *mut c_char, capacity: usize, call: impl FnOnce() -> Ou
     let Err(failure) = outcome else { return 0 };
     if !error.is_null() && capacity > 0 {
         // A template may put a user's text, marks and all, into what it raises.
-        let message = failure.message.replace(tokenizer::MARK, "");
+        let message = failure.message.replace(marker::MARK, "");
         let mut length = message.len().min(capacity - 1);
         while !message.is_char_boundary(length) {
             length -= 1;

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::Value;
 use tokenizers::{AddedToken, NormalizedString, Normalizer, NormalizerWrapper};
 
-const MAX_NESTING: usize = 24; // real files have 6
+pub const MAX_NESTING: usize = 24; // real files have 6
 const MAX_GROWTH: usize = 1024;
 /// Added tokens are looked for at every place of a text, by automata that are many times larger than the tokens.
 const MAX_ADDED_TOKEN: usize = 4 << 10;

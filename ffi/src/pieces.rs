@@ -5,6 +5,8 @@
 //! - sentencepiece: `▁` is a space, `<0xNN>` one byte, and one leading space of the text goes;
 //! - anything else: the text of a pair of tokens less the text of its first one.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
@@ -20,6 +22,7 @@ pub enum FirstSpace {
 
 /// The pieces of real models take a few megabytes.
 const MAX_BYTES: usize = 256 << 20;
+const MAX_TOKEN: usize = 64 << 10; // bytes; real ones have a few hundred
 
 pub struct Pieces {
     pub bytes: Vec<u8>,
@@ -103,21 +106,23 @@ fn shape_of(decoder: &Value) -> Shape {
     }
 }
 
-/// GPT-2's table: printable bytes stand for themselves, the others for 256, 257, ...
-fn byte_of_char() -> std::collections::HashMap<char, u8> {
+/// GPT-2's characters for bytes: printable bytes stand for themselves, the others for 256, 257, ...
+const BYTE_LEVEL_CHARS: usize = 256 + 68;
+
+/// The byte of each of these characters, by its code point.
+fn byte_of_char() -> [Option<u8>; BYTE_LEVEL_CHARS] {
     let printable = |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
-    let mut next = 256u32;
-    (0..=255u8)
-        .map(|byte| {
-            let code = if printable(byte) {
-                u32::from(byte)
-            } else {
-                next += 1;
-                next - 1
-            };
-            (char::from_u32(code).unwrap_or('\0'), byte)
-        })
-        .collect()
+    let mut table = [None; BYTE_LEVEL_CHARS];
+    let mut next = 256;
+    for byte in 0..=255u8 {
+        if printable(byte) {
+            table[usize::from(byte)] = Some(byte);
+        } else {
+            table[next] = Some(byte);
+            next += 1;
+        }
+    }
+    table
 }
 
 fn fallback_byte(token: &str) -> Option<u8> {
@@ -127,9 +132,23 @@ fn fallback_byte(token: &str) -> Option<u8> {
         .flatten()
 }
 
-/// tokens[id]: the token's text as the decoder sees it, None for a hole. The caller has bounded how long a token is and by
-/// how much the decoder may lengthen one; here their sum is.
-pub fn compute(tokenizer: &Tokenizer, decoder: &Value, tokens: &[Option<String>]) -> Result<Pieces, String> {
+/// The token of an id as the decoder sees it; texts holds those of the model's first ids, or nothing.
+fn token_of<'a>(tokenizer: &Tokenizer, texts: &'a [Cow<str>], id: u32) -> Option<Cow<'a, str>> {
+    let added = tokenizer.get_added_vocabulary().simple_id_to_token(id);
+    added
+        .map(Cow::Owned)
+        .or_else(|| texts.get(id as usize).map(|text| Cow::Borrowed(text.as_ref())))
+        .or_else(|| tokenizer.id_to_token(id).map(Cow::Owned))
+}
+
+/// The pieces of the ids 0 .. size - 1, and whether some of these ids have no token. By how much the decoder may lengthen a
+/// token has been bounded; here the length of a token is, and their sum.
+pub fn compute(
+    tokenizer: &Tokenizer,
+    texts: &[Cow<str>],
+    decoder: &Value,
+    size: usize,
+) -> Result<(Pieces, bool), String> {
     let shape = shape_of(decoder);
     let byte_of = byte_of_char();
     let first_space = match &shape {
@@ -140,55 +159,78 @@ pub fn compute(tokenizer: &Tokenizer, decoder: &Value, tokens: &[Option<String>]
         Shape::Other => FirstSpace::Kept,
     };
     let anchor = match shape {
-        Shape::Other => find_anchor(tokenizer, tokens),
+        Shape::Other => find_anchor(tokenizer, size),
         _ => None,
     };
     let mut pieces = Pieces {
         bytes: vec![],
-        offsets: Vec::with_capacity(tokens.len() + 1),
+        offsets: Vec::with_capacity(size + 1),
         first_space,
     };
     pieces.offsets.push(0);
-    for (id, token) in tokens.iter().enumerate() {
+    let mut holes = false;
+    for id in 0..size as u32 {
+        let token = token_of(tokenizer, texts, id);
+        holes |= token.is_none();
         if let Some(token) = token {
-            let piece = match &shape {
-                Shape::ByteLevel => {
-                    let mapped: Option<Vec<u8>> = token.chars().map(|c| byte_of.get(&c).copied()).collect();
-                    mapped.unwrap_or_else(|| token.clone().into_bytes())
-                }
+            if token.len() > MAX_TOKEN {
+                return Err(format!("it has a token longer than {MAX_TOKEN} bytes"));
+            }
+            match &shape {
+                Shape::ByteLevel => add_byte_level(&token, &byte_of, &mut pieces.bytes),
                 Shape::SentencePiece {
                     replaced,
                     byte_fallback,
                     ..
-                } => {
-                    let mut text = token.clone();
-                    for (from, to) in replaced {
-                        text = text.replace(from.as_str(), to);
-                    }
-                    match fallback_byte(&text) {
-                        Some(byte) if *byte_fallback => vec![byte],
-                        _ => text.into_bytes(),
-                    }
-                }
-                Shape::Other => pair_difference(tokenizer, &anchor, id as u32).into_bytes(),
-            };
-            if piece.len() > MAX_BYTES - pieces.bytes.len() {
+                } => add_sentence_piece(&token, replaced, *byte_fallback, &mut pieces.bytes),
+                Shape::Other => pieces
+                    .bytes
+                    .extend(pair_difference(tokenizer, &anchor, id).into_bytes()),
+            }
+            if pieces.bytes.len() > MAX_BYTES {
                 return Err(format!(
                     "the texts of its tokens are longer than {} MB",
                     MAX_BYTES >> 20
                 ));
             }
-            pieces.bytes.extend(piece);
         }
         pieces.offsets.push(pieces.bytes.len() as u32); // MAX_BYTES fits
     }
-    Ok(pieces)
+    Ok((pieces, holes))
+}
+
+/// A token with another character than those of the table stands for itself.
+fn add_byte_level(token: &str, byte_of: &[Option<u8>; BYTE_LEVEL_CHARS], bytes: &mut Vec<u8>) {
+    let start = bytes.len();
+    for c in token.chars() {
+        match byte_of.get(c as usize) {
+            Some(Some(byte)) => bytes.push(*byte),
+            _ => {
+                bytes.truncate(start);
+                bytes.extend_from_slice(token.as_bytes());
+                return;
+            }
+        }
+    }
+}
+
+fn add_sentence_piece(token: &str, replaced: &[(String, String)], byte_fallback: bool, bytes: &mut Vec<u8>) {
+    let mut text = Cow::Borrowed(token);
+    for (from, to) in replaced {
+        if text.contains(from.as_str()) {
+            text = Cow::Owned(text.replace(from.as_str(), to));
+        }
+    }
+    match fallback_byte(&text) {
+        Some(byte) if byte_fallback => bytes.push(byte),
+        _ => bytes.extend_from_slice(text.as_bytes()),
+    }
 }
 
 /// A token whose text is a plain word, and that text: what stands before another token changes how it is decoded.
-fn find_anchor(tokenizer: &Tokenizer, tokens: &[Option<String>]) -> Option<(u32, String)> {
-    (0..tokens.len() as u32)
-        .filter(|&id| tokens[id as usize].is_some())
+fn find_anchor(tokenizer: &Tokenizer, size: usize) -> Option<(u32, String)> {
+    (0..size as u32)
+        .filter(|&id| tokenizer.id_to_token(id).is_some())
         .find_map(|id| {
             let text = tokenizer.decode(&[id], true).ok()?;
             (!text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric())).then_some((id, text))
@@ -212,12 +254,23 @@ mod tests {
 
     #[test]
     fn gpt2_table() {
-        let map = byte_of_char();
-        assert_eq!(map.len(), 256);
-        assert_eq!(map[&'Ġ'], b' ');
-        assert_eq!(map[&'Ċ'], b'\n');
-        assert_eq!(map[&'A'], b'A');
-        assert_eq!(map[&'ł'], 0xA0);
+        let table = byte_of_char();
+        let byte_of = |c: char| table[c as usize];
+        assert_eq!(table.iter().flatten().count(), 256);
+        assert_eq!(byte_of('Ġ'), Some(b' '));
+        assert_eq!(byte_of('Ċ'), Some(b'\n'));
+        assert_eq!(byte_of('A'), Some(b'A'));
+        assert_eq!(byte_of('ł'), Some(0xA0));
+        assert_eq!(byte_of(' '), None);
+    }
+
+    #[test]
+    fn a_token_of_other_characters_stands_for_itself() {
+        let mut bytes = b"x".to_vec();
+        add_byte_level("Ġa", &byte_of_char(), &mut bytes);
+        add_byte_level("Ġ▁", &byte_of_char(), &mut bytes);
+        add_byte_level("a b", &byte_of_char(), &mut bytes);
+        assert_eq!(bytes, "x aĠ▁a b".as_bytes());
     }
 
     #[test]

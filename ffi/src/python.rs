@@ -494,7 +494,7 @@ fn json_string(text: &str, ensure_ascii: bool, out: &mut String) {
             '\u{c}' => out.push_str("\\f"),
             c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
             // The mark stays what it is, so that it is found again.
-            c if ensure_ascii && !c.is_ascii() && c != crate::tokenizer::MARK => {
+            c if ensure_ascii && !c.is_ascii() && c != crate::marker::MARK => {
                 let mut units = [0u16; 2];
                 for unit in c.encode_utf16(&mut units) {
                     out.push_str(&format!("\\u{unit:04x}"));

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use minijinja::{Environment, ErrorKind, Value};
 use serde_json::{Map, Value as Json};
 
+use crate::config::{token_name, NAMED_TOKENS};
 use crate::environment::{environment, RAISED};
 use crate::failure::{one_line, Failure, Outcome};
+use crate::marker::Scope;
 use crate::meter::{self, MAX_OUTPUT};
 use crate::python;
 use crate::rewrite::rewrite;
-use crate::tokenizer::{token_name, Scope, Tokenizer, NAMED_TOKENS};
+use crate::tokenizer::Tokenizer;
 
 const MAX_TEMPLATE: usize = 256 << 10;
 const MAX_INPUT: usize = 16 << 20;

@@ -9,29 +9,26 @@
 //! ordinary pipeline of the `tokenizers` crate, in one pass, so that a prompt without look-alikes gets the same ids.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::normalizer::Range;
 use tokenizers::{
-    AddedToken, Model, NormalizedString, Normalizer, NormalizerWrapper, OffsetType, PreTokenizedString,
-    PreTokenizer, Token,
+    AddedToken, Model, NormalizedString, Normalizer, OffsetType, PreTokenizedString, PreTokenizer, Token,
 };
 
+use crate::config::{add_tokens_of_config, parse_config, token_name};
 use crate::failure::{one_line, Failure, Outcome};
-use crate::limits::{check_added, check_nesting, growth, growth_of_decoder, limit_regexes, ListedBytes};
+use crate::limits::limit_regexes;
 use crate::literals::Literals;
+use crate::load::{load, Loaded};
+use crate::marker::{take_marks, Marker, Scope};
 use crate::pieces::{self, Pieces};
 
-pub const MARK: char = '\u{FDD1}';
-
 const MAX_TOKENIZER_JSON: usize = 128 << 20;
-const MAX_CONFIG_JSON: usize = 32 << 20;
 const MAX_VOCAB: u32 = 1 << 22;
 const MAX_TEXT: usize = 16 << 20;
 const MAX_NORMALIZED: usize = 64 << 20;
-const MAX_TOKEN: usize = 64 << 10; // bytes; real ones have a few hundred
 
 struct Added {
     token: AddedToken,
@@ -61,25 +58,6 @@ fn is_control(token: &AddedToken) -> bool {
 
 // ---- opening -------------------------------------------------------------------------------------------------------
 
-/// The parts of tokenizer.json that are looked at before the crate builds anything from them.
-#[derive(Deserialize)]
-struct Outline {
-    #[serde(default)]
-    normalizer: Value,
-    #[serde(default)]
-    decoder: Value,
-    #[serde(default)]
-    added_tokens: Vec<AddedToken>,
-    #[serde(default)]
-    model: ModelOutline,
-}
-
-#[derive(Deserialize, Default)]
-struct ModelOutline {
-    #[serde(default)]
-    vocab: ListedBytes,
-}
-
 impl Tokenizer {
     pub fn open(tokenizer_json: &[u8], config_json: Option<&[u8]>) -> Outcome<Self> {
         limit_regexes();
@@ -95,27 +73,16 @@ impl Tokenizer {
                 MAX_TOKENIZER_JSON >> 20
             )));
         }
-        check_nesting(tokenizer_json).map_err(|why| bad(&why))?;
-        let outline: Outline = serde_json::from_slice(tokenizer_json).map_err(|e| bad(&e))?;
-        let growth = growth(&outline.normalizer)
-            .and_then(|n| growth_of_decoder(&outline.decoder).map(|_| n))
-            .map_err(|why| bad(&why))?;
-        outline.model.vocab.check().map_err(|why| bad(&why))?;
-        let normalizer: Option<NormalizerWrapper> =
-            Deserialize::deserialize(&outline.normalizer).map_err(|e| bad(&e))?;
-        check_added(&outline.added_tokens, normalizer.as_ref()).map_err(|e| bad(&e))?;
-        let mut inner: tokenizers::Tokenizer = serde_json::from_slice(tokenizer_json).map_err(|e| bad(&e))?;
-        inner.with_truncation(None).map_err(|e| bad(&e))?;
-        inner.with_padding(None);
+        let Loaded {
+            tokenizer: mut inner,
+            texts,
+            decoder,
+            growth,
+        } = load(tokenizer_json).map_err(|why| bad(&why))?;
         let config = parse_config(config_json)?;
         add_tokens_of_config(&mut inner, &config).map_err(|e| bad(&e))?;
 
-        let tokens = tokens_by_id(&inner).map_err(|why| bad(&why))?;
-        if tokens.iter().flatten().any(|token| token.len() > MAX_TOKEN) {
-            return Err(bad(&format!("it has a token longer than {MAX_TOKEN} bytes")));
-        }
-        let pieces = pieces::compute(&inner, &outline.decoder, &tokens).map_err(|why| bad(&why))?;
-
+        let pieces = all_pieces(&inner, &texts, &decoder).map_err(|why| bad(&why))?;
         let added: HashMap<u32, Added> = inner
             .get_added_tokens_decoder()
             .into_iter()
@@ -129,7 +96,7 @@ impl Tokenizer {
                 )
             })
             .collect();
-        let mut special = vec![0u8; tokens.len()];
+        let mut special = vec![0u8; pieces.offsets.len() - 1];
         for (&id, entry) in &added {
             special[id as usize] = u8::from(entry.token.special);
         }
@@ -149,7 +116,7 @@ impl Tokenizer {
                 .map(|(&id, a)| (a.token.content.as_str(), id)),
         );
         let normalized = Literals::new(normalized_contents.iter().map(|(text, id)| (text.as_str(), *id)));
-        let marker = Marker::new(added.values());
+        let marker = Marker::new(added.values().filter(|a| a.control).map(|a| &a.token).collect());
 
         let id_of = |key: &str| token_name(&config[key]).and_then(|name| inner.token_to_id(name));
         let (bos, eos) = (id_of("bos_token"), id_of("eos_token"));
@@ -179,6 +146,11 @@ impl Tokenizer {
     /// Marks what could become a control token in a text that somebody typed.
     pub fn mark<'a>(&self, text: &'a str, scope: Scope) -> Cow<'a, str> {
         self.marker.mark(text, scope)
+    }
+
+    /// Of a short word that a template may put between "<|" and "|>" (a role, a name).
+    pub fn mark_word<'a>(&self, word: &'a str) -> Cow<'a, str> {
+        self.marker.mark_word(word)
     }
 
     fn checked_text<'a>(&self, text: &'a [u8]) -> Outcome<Cow<'a, str>> {
@@ -342,11 +314,9 @@ impl Tokenizer {
     }
 }
 
-/// The content of every id. As a rule n tokens have the ids 0 .. n - 1; only where that is not so is the whole vocabulary
+/// The pieces of all ids. As a rule n tokens have the ids 0 .. n - 1; only where that is not so is the whole vocabulary
 /// copied out to find the highest one, which takes as long as parsing it.
-fn tokens_by_id(inner: &tokenizers::Tokenizer) -> Result<Vec<Option<String>>, String> {
-    let up_to =
-        |size: usize| -> Vec<Option<String>> { (0..size as u32).map(|id| inner.id_to_token(id)).collect() };
+fn all_pieces(inner: &tokenizers::Tokenizer, texts: &[Cow<str>], decoder: &Value) -> Result<Pieces, String> {
     let check = |size: usize| match size {
         0 => Err("it has no tokens".to_string()),
         _ if size as u64 > u64::from(MAX_VOCAB) => Err(format!("it has token ids beyond {MAX_VOCAB}")),
@@ -354,17 +324,14 @@ fn tokens_by_id(inner: &tokenizers::Tokenizer) -> Result<Vec<Option<String>>, St
     };
     let size = inner.get_vocab_size(true);
     check(size)?;
-    let tokens = up_to(size);
-    if tokens.iter().all(Option::is_some) {
-        return Ok(tokens);
+    let (pieces, holes) = pieces::compute(inner, texts, decoder, size)?;
+    if !holes {
+        return Ok(pieces);
     }
-    let size = inner
-        .get_vocab(true)
-        .values()
-        .max()
-        .map_or(0, |&id| id as usize + 1);
+    let highest = inner.get_vocab(true).into_values().max();
+    let size = highest.map_or(0, |id| id as usize + 1);
     check(size)?;
-    Ok(up_to(size))
+    Ok(pieces::compute(inner, texts, decoder, size)?.0)
 }
 
 fn encoding_failed(error: tokenizers::Error) -> Failure {
@@ -374,230 +341,10 @@ fn encoding_failed(error: tokenizers::Error) -> Failure {
     ))
 }
 
-/// The text without marks, and where they stood in it.
-fn take_marks(text: &str) -> (Cow<'_, str>, Vec<usize>) {
-    if !text.contains(MARK) {
-        return (Cow::Borrowed(text), vec![]);
-    }
-    let mut clean = String::with_capacity(text.len());
-    let mut cuts = vec![];
-    for part in text.split(MARK) {
-        clean.push_str(part);
-        cuts.push(clean.len());
-    }
-    cuts.pop(); // the end of the text
-    cuts.dedup();
-    (Cow::Owned(clean), cuts)
-}
-
-// ---- tokenizer_config.json -----------------------------------------------------------------------------------------
-
-fn parse_config(json: Option<&[u8]>) -> Outcome<Value> {
-    let Some(json) = json else { return Ok(Value::Null) };
-    if json.len() > MAX_CONFIG_JSON {
-        return Err(Failure::limit(format!(
-            "tokenizer_config.json is larger than {} MB",
-            MAX_CONFIG_JSON >> 20
-        )));
-    }
-    let config: Value = serde_json::from_slice(json).map_err(|e| {
-        Failure::invalid(format!(
-            "tokenizer_config.json is not usable: {}",
-            one_line(&e.to_string())
-        ))
-    })?;
-    if !config.is_object() {
-        return Err(Failure::invalid(
-            "tokenizer_config.json is not usable: it is not an object",
-        ));
-    }
-    Ok(config)
-}
-
-/// "</s>", or {"content": "</s>", ...}.
-pub fn token_name(value: &Value) -> Option<&str> {
-    value
-        .as_str()
-        .or_else(|| value["content"].as_str())
-        .filter(|name| !name.is_empty())
-}
-
-pub const NAMED_TOKENS: [&str; 7] = [
-    "bos_token",
-    "eos_token",
-    "unk_token",
-    "sep_token",
-    "pad_token",
-    "cls_token",
-    "mask_token",
-];
-
-/// As transformers does when it loads a tokenizer: tokens that only tokenizer_config.json knows are added.
-fn add_tokens_of_config(inner: &mut tokenizers::Tokenizer, config: &Value) -> tokenizers::Result<()> {
-    let known: HashMap<String, AddedToken> = inner
-        .get_added_tokens_decoder()
-        .into_values()
-        .map(|token| (token.content.clone(), token))
-        .collect();
-    let mut names: BTreeSet<String> = known.keys().cloned().collect();
-    let named: Vec<&Value> = NAMED_TOKENS.iter().map(|key| &config[*key]).collect();
-    let is_named = |content: &str| named.iter().any(|value| token_name(value) == Some(content));
-    let mut new = vec![];
-
-    let mut by_id = BTreeMap::new();
-    for (id, value) in config["added_tokens_decoder"].as_object().into_iter().flatten() {
-        if let (Ok(id), Some(token)) = (id.parse::<u32>(), added_token(value)) {
-            by_id.insert(id, token);
-        }
-    }
-    for mut token in by_id.into_values() {
-        if known.get(&token.content) != Some(&token) {
-            names.insert(token.content.clone());
-            token.special |= is_named(&token.content);
-            new.push(token);
-        }
-    }
-    let extra = ["additional_special_tokens", "extra_special_tokens"].map(|key| match &config[key] {
-        Value::Array(list) => list.iter().collect(),
-        Value::Object(map) => map.values().collect(),
-        _ => vec![],
-    });
-    for value in named.into_iter().chain(extra.into_iter().flatten()) {
-        let Some(name) = token_name(value) else { continue };
-        if names.insert(name.to_string()) {
-            let mut token = added_token(value).unwrap_or_else(|| AddedToken::from(name, true));
-            token.special = true;
-            new.push(token);
-        }
-    }
-    if !new.is_empty() {
-        check_added(known.values().chain(&new), inner.get_normalizer())?;
-        inner.add_tokens(new)?;
-    }
-    Ok(())
-}
-
-fn added_token(value: &Value) -> Option<AddedToken> {
-    let content = value["content"].as_str().filter(|content| !content.is_empty())?;
-    let flag = |key: &str, default| value.get(key).and_then(Value::as_bool).unwrap_or(default);
-    let special = flag("special", false);
-    Some(AddedToken {
-        content: content.to_string(),
-        single_word: flag("single_word", false),
-        lstrip: flag("lstrip", false),
-        rstrip: flag("rstrip", false),
-        normalized: flag("normalized", !special),
-        special,
-    })
-}
-
-// ---- marking -------------------------------------------------------------------------------------------------------
-
-/// Whose text is marked. Templates look for "</think>" and the like in the assistant's own words, so there only tokens
-/// that the file calls special count.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scope {
-    Everybody,
-    Assistant,
-}
-
-struct Marker {
-    /// Characters other than letters, digits and white space that begin a control token: marked wherever they stand.
-    starts: BTreeSet<char>,
-    /// Control tokens that begin with a letter, a digit or white space: marked where they stand whole, or cut off by the
-    /// end of the text.
-    words: Literals,
-    special: Literals,
-    contents: Vec<String>,
-}
-
-impl Marker {
-    fn new<'a>(added: impl Iterator<Item = &'a Added>) -> Self {
-        let control: Vec<&AddedToken> = added.filter(|a| a.control).map(|a| &a.token).collect();
-        let first = |token: &AddedToken| token.content.chars().next().unwrap_or(' ');
-        let wordy = |token: &&&AddedToken| first(token).is_alphanumeric() || first(token).is_whitespace();
-        Marker {
-            starts: control
-                .iter()
-                .filter(|token| !wordy(token))
-                .map(|token| first(token))
-                .collect(),
-            words: Literals::new(
-                control
-                    .iter()
-                    .filter(wordy)
-                    .map(|token| (token.content.as_str(), 0)),
-            ),
-            special: Literals::new(
-                control
-                    .iter()
-                    .filter(|token| token.special)
-                    .map(|token| (token.content.as_str(), 0)),
-            ),
-            contents: control.iter().map(|token| token.content.clone()).collect(),
-        }
-    }
-
-    fn mark<'a>(&self, text: &'a str, scope: Scope) -> Cow<'a, str> {
-        let everybody = scope == Scope::Everybody;
-        let mut marked = String::new();
-        let mut copied = 0;
-        let ends = [text.len(), text.trim_end().len()];
-        let mut found = vec![];
-        let mut begins = |literals: &Literals, at: usize| {
-            literals.at(text.as_bytes(), at, &mut found);
-            !found.is_empty()
-                || ends
-                    .iter()
-                    .any(|&end| at < end && literals.is_prefix(&text.as_bytes()[at..end]))
-        };
-        for (at, c) in text.char_indices() {
-            let after = at + c.len_utf8();
-            if c == MARK {
-                marked.push_str(&text[copied..at]);
-                marked.push('\u{FFFD}');
-                copied = after;
-                continue;
-            }
-            let cut = if everybody {
-                self.starts.contains(&c) || begins(&self.words, at)
-            } else {
-                begins(&self.special, at)
-            };
-            if cut {
-                marked.push_str(&text[copied..after]);
-                marked.push(MARK);
-                copied = after;
-            }
-        }
-        if copied == 0 {
-            return Cow::Borrowed(text);
-        }
-        marked.push_str(&text[copied..]);
-        Cow::Owned(marked)
-    }
-}
-
-impl Tokenizer {
-    /// A short word that a template may put between "<|" and "|>" (a role, a name). It is cut in two if it is a part of a
-    /// control token, or is not a plain word at all and could be the rest of one.
-    pub fn mark_word<'a>(&self, word: &'a str) -> Cow<'a, str> {
-        let marked = self.marker.mark(word, Scope::Everybody);
-        let plain = word
-            .chars()
-            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
-        let part = !plain || self.marker.contents.iter().any(|content| content.contains(word));
-        let mut rest = marked.chars();
-        match rest.next() {
-            Some(first) if part => Cow::Owned(format!("{first}{MARK}{}", rest.as_str())),
-            _ => marked,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::marker::MARK;
 
     fn tiny() -> Tokenizer {
         let vocab: Vec<String> = ('!'..='~')
@@ -650,11 +397,5 @@ mod tests {
                 .unwrap(),
             [94]
         );
-    }
-
-    #[test]
-    fn marks_are_taken_out() {
-        let (text, cuts) = take_marks("a\u{FDD1}b\u{FDD1}\u{FDD1}c\u{FDD1}");
-        assert_eq!((text.as_ref(), cuts), ("abc", vec![1, 2, 3]));
     }
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/version.h"
 #include "cli/commands.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
@@ -11,7 +12,6 @@
 #include "profile/bench.h"
 #include "profile/format.h"
 #include "profile/table.h"
-#include "profile/version.h"
 #include "service/catalog.h"
 
 enum { OPTION_BOTH = 300, OPTION_OUTPUT = 'o', MAX_TESTS = 1024 };

@@ -4,17 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/version.h"
 #include "cli/options.h"
-#include "profile/version.h"
 #include "service/near.h"
 
 struct command {
     const char *name;
     int (*run)(int argc, char **argv);
-    const char *summary;
+    const char *summary; /* NULL: in no list */
 };
 
 static const struct command commands[] = {
+    {"serve", cli_serve, "the HTTP server: OpenAI's API and more (also: llmind alone)"},
     {"chat", cli_chat, "talk with a model"},
     {"generate", cli_generate, "one completion of a prompt"},
     {"profile", cli_profile, "measure a model: speed, latency, memory, how near to this machine's limits"},
@@ -23,6 +24,7 @@ static const struct command commands[] = {
     {"list", cli_list, "models on this machine"},
     {"show", cli_show, "what a model is made of, and what a token of it costs"},
     {"synth", cli_synth, "write a random-weight model of a real shape"},
+    {"worker", cli_worker, NULL},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
@@ -38,9 +40,11 @@ static const struct command *find(const char *name)
 static int unknown(const char *what, const char *name)
 {
     const char *names[N_COMMANDS];
+    size_t n_names = 0;
     for (size_t i = 0; i < N_COMMANDS; i++)
-        names[i] = commands[i].name;
-    const char *meant = strcmp(what, "command") == 0 ? near_name(name, names, N_COMMANDS) : NULL;
+        if (commands[i].summary)
+            names[n_names++] = commands[i].name;
+    const char *meant = strcmp(what, "command") == 0 ? near_name(name, names, n_names) : NULL;
     if (meant)
         fprintf(stderr, "llmind: unknown %s '%.60s' (did you mean '%s'?); see 'llmind --help'\n", what, name,
                 meant);
@@ -55,7 +59,8 @@ static void print_help(void)
            "Runs language models in MLX format on this machine and tells how fast they are, and "
            "why.\n\ncommands\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+        if (commands[i].summary)
+            printf("  %-10s %s\n", commands[i].name, commands[i].summary);
     printf("\n'llmind COMMAND --help' shows the options of a command, with examples.\n"
            "MODEL is a name from 'llmind list', a Hugging Face id in the local cache, a folder, or "
            "'builtin'.\n\n"
@@ -75,7 +80,11 @@ static void print_version(void)
 
 int cli_main(int argc, char **argv)
 {
-    const char *name = argc > 1 ? argv[1] : "--help";
+    if (argc < 2) {
+        char *arguments[] = {(char[]){"serve"}, NULL};
+        return cli_serve(1, arguments);
+    }
+    const char *name = argv[1];
     const struct command *command = find(name);
     if (command)
         return command->run(argc - 1, argv + 1);

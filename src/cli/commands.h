@@ -3,6 +3,7 @@
 #ifndef LLMIND_CLI_COMMANDS_H
 #define LLMIND_CLI_COMMANDS_H
 
+int cli_serve(int argc, char **argv);
 int cli_generate(int argc, char **argv);
 int cli_chat(int argc, char **argv);
 int cli_profile(int argc, char **argv);
@@ -11,6 +12,7 @@ int cli_eval(int argc, char **argv);
 int cli_list(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_synth(int argc, char **argv);
+int cli_worker(int argc, char **argv); /* hidden: started by the program itself */
 
 /* Finds the command and runs it: all of main. argv[0] is the program. */
 int cli_main(int argc, char **argv);

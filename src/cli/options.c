@@ -24,7 +24,7 @@ static const struct cli_option engine_table[] = {
     {ID_ISA, 0, "isa", "NAME", "force kernels: reference, avx2, avx512 (default: the best here)"},
     {ID_PRECISE, 0, "precise", NULL, "compute everything in f32"},
     {ID_PREFILL_CHUNK, 0, "prefill-chunk", "N", "prompt tokens per step (default 512)"},
-    {ID_KV_BITS, 0, "kv-bits", "N", "bits per cached number: 16 or 32 (default 16; 32 with --precise)"},
+    {ID_KV_BITS, 0, "kv-bits", "N", "bits per cached number: 8, 16 or 32 (default 16; 32 with --precise)"},
     {0, 0, NULL, NULL, NULL}};
 
 static const struct cli_option help_option = {ID_HELP, 'h', "help", NULL, "this page"};
@@ -151,8 +151,8 @@ void cli_u32_list(struct cli_parser *parser, uint32_t min, uint32_t max, uint32_
 static void kv_bits_option(struct cli_parser *parser, uint32_t *out)
 {
     uint64_t value;
-    if (!parse_u64(parser->value, &value) || (value != 16 && value != 32))
-        error_set(&parser->error, ERROR_INVALID, "%s wants 16 or 32, not '%s'", parser->option,
+    if (!parse_u64(parser->value, &value) || (value != 8 && value != 16 && value != 32))
+        error_set(&parser->error, ERROR_INVALID, "%s wants 8, 16 or 32, not '%s'", parser->option,
                   parser->value);
     else
         *out = (uint32_t)value;

@@ -4,7 +4,7 @@
 #include "engine/state.h"
 #include "platform/clock.h"
 
-static bool is_eos(const struct engine *engine, int32_t token)
+static bool is_eos(const struct local_engine *engine, int32_t token)
 {
     for (uint32_t i = 0; i < engine->n_eos; i++)
         if (engine->eos[i] == token)
@@ -24,7 +24,7 @@ static size_t event_part(const char *text, size_t length)
 }
 
 /* Sends the first `length` bytes of the text with a token's event, in as many events as it takes. */
-static void send_token(struct engine_request *request, struct engine_event *event, size_t length)
+static void send_token(struct local_request *request, struct engine_event *event, size_t length)
 {
     const char *text = request->stops.text;
     do {
@@ -39,7 +39,7 @@ static void send_token(struct engine_request *request, struct engine_event *even
 }
 
 /* Adds the token's text to what is held back and returns the bytes that may go out. */
-static size_t add_text(struct engine *engine, struct engine_request *request, int32_t token)
+static size_t add_text(struct local_engine *engine, struct local_request *request, int32_t token)
 {
     size_t ready;
     size_t n = detokenizer_push(&request->detokenizer, token, stops_tail(&request->stops), engine->max_piece);
@@ -50,16 +50,54 @@ static size_t add_text(struct engine *engine, struct engine_request *request, in
     return ready;
 }
 
-static void generate(struct engine *engine, struct engine_request *request, const float *logits)
+/* The text that may go out is this one control token and nothing else. */
+static bool is_control(const struct local_engine *engine, const struct local_request *request, int32_t token,
+                       size_t ready)
+{
+    size_t length;
+    return ready && request->detokenizer.with_special && tokenizer_is_special(engine->tokenizer, token) &&
+           tokenizer_token_bytes(engine->tokenizer, token, true, &length) && length == ready;
+}
+
+/* The next token: of those that the grammar allows, when there is one. */
+static int draw(struct local_engine *engine, struct local_request *request, const float *logits,
+                int32_t *token)
+{
+    const uint32_t *allowed = NULL;
+    if (request->constraint) {
+        int status = constraint_mask(request->constraint, &allowed, &request->error);
+        if (status)
+            return status;
+    }
+    return sampler_draw(&engine->sampler, &request->sampling, &request->penalties, allowed,
+                        request->n_generated, logits, token, &request->error);
+}
+
+/* What the token means for the grammar: nothing, the end of the answer, or (never, the mask allowed it) an
+ * error. */
+static void follow(struct local_request *request, int32_t token)
+{
+    bool complete = false;
+    if (!request->constraint)
+        return;
+    if (constraint_accept(request->constraint, token, &complete, &request->error))
+        request->finish = FINISH_ERROR;
+    else if (complete)
+        request->finish = FINISH_STOP;
+}
+
+static void generate(struct local_engine *engine, struct local_request *request, const float *logits)
 {
     int32_t token;
-    if (sampler_draw(&engine->sampler, &request->sampling, &request->penalties, request->n_generated, logits,
-                     &token, &request->error)) {
+    if (draw(engine, request, logits, &token)) {
         request->finish = FINISH_ERROR;
         return;
     }
     struct engine_event *event = &engine->event;
-    *event = (struct engine_event){.kind = EVENT_TOKEN, .token = token};
+    /* A grammar holds from the first token: what comes is the answer, whatever the prompt had begun. */
+    *event = (struct engine_event){.kind = EVENT_TOKEN,
+                                   .token = token,
+                                   .starts_thinking = request->starts_thinking && !request->constraint};
     if (request->logprobs) {
         event->n_top = request->n_top;
         sampler_logprobs(logits, engine->plan->vocab, token, request->n_top, &event->logprob, event->top);
@@ -73,17 +111,20 @@ static void generate(struct engine *engine, struct engine_request *request, cons
     engine->step_generated++;
 
     size_t ready = 0;
-    if (!request->ignore_eos && is_eos(engine, token))
+    if (!request->ignore_eos && is_eos(engine, token)) {
         request->finish = FINISH_STOP;
-    else
+    } else {
+        follow(request, token);
         ready = add_text(engine, request, token);
+        event->control = is_control(engine, request, token, ready);
+    }
     send_token(request, event, ready);
     stops_consume(&request->stops, ready);
     if (!request->finish && request->n_generated == request->max_tokens)
         request->finish = FINISH_LENGTH;
 }
 
-static void send_progress(struct engine *engine, struct engine_request *request)
+static void send_progress(struct local_engine *engine, struct local_request *request)
 {
     engine->event = (struct engine_event){.kind = EVENT_PREFILL,
                                           .time_ns = clock_now_ns(),
@@ -93,10 +134,11 @@ static void send_progress(struct engine *engine, struct engine_request *request)
     stream_push(&request->stream, &engine->event, request->events_per_token);
 }
 
-void answer_step(struct engine *engine, struct engine_request *request, const float *logits)
+void answer_step(struct local_engine *engine, struct local_request *request, const float *logits)
 {
     uint32_t first = request->n_cached;
     request->n_cached += request->step_tokens;
+    sharing_keep(engine, request, first);
     if (first < request->n_prompt) {
         engine->step_prefill += request->step_tokens;
         send_progress(engine, request);
@@ -116,7 +158,7 @@ void answer_step(struct engine *engine, struct engine_request *request, const fl
 }
 
 /* What is still held back, and the replacement of a character that never got its rest. */
-static size_t last_text(struct engine_request *request, char *out)
+static size_t last_text(struct local_request *request, char *out)
 {
     if (request->text_ended)
         return 0;
@@ -128,7 +170,7 @@ static size_t last_text(struct engine_request *request, char *out)
     return ready;
 }
 
-void answer_finish(struct engine *engine, struct engine_request *request)
+void answer_finish(struct local_engine *engine, struct local_request *request)
 {
     struct engine_event *event = &engine->event;
     *event = (struct engine_event){.kind = EVENT_FINISH,

@@ -4,15 +4,20 @@
  * what short ones leave going to the oldest: a short prompt is not stuck behind a long one, and nobody
  * starves. A prompt that is scored wants logits for each of its tokens; those rows are shared in the same
  * way.
+ *
+ * A whole chunk may take seconds on a large model, and while it runs nobody gets a token. So beside sequences
+ * that decode prompts get a quarter of it: their next tokens come four times as soon, and the pass over the
+ * weights that each further step costs is shared with them. Results do not depend on how prompts are cut
+ * (backend.h).
  */
 #include "engine/state.h"
 
-void batch_clear(struct engine *engine)
+void batch_clear(struct local_engine *engine)
 {
     engine->batch.n_tokens = engine->batch.n_outputs = engine->batch.n_sequences = 0;
 }
 
-void batch_append(struct engine *engine, const int32_t *tokens, uint32_t n, uint32_t first_position,
+void batch_append(struct local_engine *engine, const int32_t *tokens, uint32_t n, uint32_t first_position,
                   uint32_t n_outputs, const uint32_t *pages, uint32_t n_pages)
 {
     struct backend_batch *batch = &engine->batch;
@@ -27,7 +32,7 @@ void batch_append(struct engine *engine, const int32_t *tokens, uint32_t n, uint
     engine->sequences[batch->n_sequences++] = (struct backend_sequence){.pages = pages, .n_pages = n_pages};
 }
 
-static bool in_prefill(const struct engine_request *request)
+static bool in_prefill(const struct local_request *request)
 {
     return request->n_cached < request->n_prompt;
 }
@@ -44,14 +49,19 @@ static uint32_t equal_part(uint32_t left, uint32_t n)
 }
 
 /* Prompt tokens each request could take in this step, limited by the rows of logits where it is scored. */
-static uint32_t find_wants(struct engine *engine)
+static uint32_t find_wants(struct local_engine *engine)
 {
     uint32_t rows_left = SCORE_ROWS, n_scored = 0, n_prefill = 0;
     for (uint32_t i = 0; i < engine->n_active; i++)
         n_scored += in_prefill(engine->active[i]) && engine->active[i]->on_logits;
     for (uint32_t i = 0; i < engine->n_active; i++) {
-        const struct engine_request *request = engine->active[i];
-        engine->shares[i] = in_prefill(request) ? request->n_prompt - request->n_cached : 0;
+        struct local_request *request = engine->active[i];
+        engine->shares[i] = 0;
+        if (in_prefill(request)) {
+            sharing_advance(engine, request);
+            if (!sharing_waits(engine, i))
+                engine->shares[i] = request->n_prompt - request->n_cached;
+        }
         if (engine->shares[i] && request->on_logits) {
             engine->shares[i] = minimum(engine->shares[i], equal_part(rows_left, n_scored--));
             rows_left -= engine->shares[i];
@@ -61,10 +71,17 @@ static uint32_t find_wants(struct engine *engine)
     return n_prefill;
 }
 
-/* Turns wants into shares of the prefill chunk. */
-static void share_chunk(struct engine *engine, uint32_t n_prefill)
+/* Prompt tokens of this step. The batch holds the sequences that decode by now. */
+static uint32_t step_chunk(const struct local_engine *engine)
 {
-    uint32_t left = engine->info.prefill_chunk;
+    uint32_t n = engine->info.prefill_chunk;
+    return engine->batch.n_sequences && n > MIXED_PART ? n / MIXED_PART : n;
+}
+
+/* Turns wants into shares of the prefill chunk. */
+static void share_chunk(struct local_engine *engine, uint32_t n_prefill)
+{
+    uint32_t left = step_chunk(engine);
     uint32_t unmet = 0;
     for (uint32_t i = 0; i < engine->n_active; i++) {
         uint32_t want = engine->shares[i];
@@ -85,7 +102,7 @@ static void share_chunk(struct engine *engine, uint32_t n_prefill)
     }
 }
 
-static void append_request(struct engine *engine, struct engine_request *request)
+static void append_request(struct local_engine *engine, struct local_request *request)
 {
     bool prefill = in_prefill(request);
     uint32_t n = request->step_tokens, end = request->n_cached + n;
@@ -100,11 +117,11 @@ static void append_request(struct engine *engine, struct engine_request *request
                  request->n_cached, request->step_rows, request->pages, request->n_pages);
 }
 
-void batch_build(struct engine *engine)
+void batch_build(struct local_engine *engine)
 {
     batch_clear(engine);
     for (uint32_t i = 0; i < engine->n_active; i++) {
-        struct engine_request *request = engine->active[i];
+        struct local_request *request = engine->active[i];
         request->step_tokens = 0;
         if (in_prefill(request) || !stream_has_room(&request->stream, request->events_per_token))
             continue;

@@ -22,6 +22,12 @@ uint64_t budget_available_bytes(void)
     return available;
 }
 
+uint64_t budget_with(uint64_t available_bytes, uint64_t reclaimable_bytes)
+{
+    uint64_t sum;
+    return __builtin_add_overflow(available_bytes, reclaimable_bytes, &sum) ? UINT64_MAX : sum;
+}
+
 static double mib(uint64_t bytes)
 {
     return (double)bytes / (1024.0 * 1024.0);

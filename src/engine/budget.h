@@ -26,5 +26,7 @@ int budget_pages(const struct budget_input *input, uint32_t *n_pages, struct err
 
 /* What the machine and this process's cgroup leave; UINT64_MAX when neither is known. */
 uint64_t budget_available_bytes(void);
+/* The same, and what somebody will give back before it is needed. */
+uint64_t budget_with(uint64_t available_bytes, uint64_t reclaimable_bytes);
 
 #endif

@@ -9,7 +9,17 @@
 #include "platform/clock.h"
 #include "platform/memory.h"
 
-static int choose_options(struct engine *engine, const struct engine_options *options, struct error *error)
+/* Pages can be shared when they are all there is of a text; a recurrent state is not in them. */
+static bool pages_hold_everything(const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_caches; i++)
+        if (plan->caches[i].kind == CACHE_RECURRENT)
+            return false;
+    return true;
+}
+
+static int choose_options(struct local_engine *engine, const struct engine_options *options,
+                          struct error *error)
 {
     struct engine_info *info = &engine->info;
     uint32_t limit = model_info(engine->model)->context;
@@ -33,14 +43,16 @@ static int choose_options(struct engine *engine, const struct engine_options *op
                          LIMIT_PREFILL_CHUNK);
     info->precise = options->precise;
     info->kv_bits = options->kv_bits ? options->kv_bits : options->precise ? 32 : 16;
-    if (info->kv_bits != 16 && info->kv_bits != 32)
-        return error_set(error, ERROR_INVALID, "kv_bits is %u: it must be 16 or 32", info->kv_bits);
+    if (info->kv_bits != 8 && info->kv_bits != 16 && info->kv_bits != 32)
+        return error_set(error, ERROR_INVALID, "kv_bits is %u: it must be 8, 16 or 32", info->kv_bits);
+    engine->queue_limit = options->queue_limit;
+    engine->sharing = !options->no_prefix_sharing && pages_hold_everything(engine->plan);
     engine->max_step_tokens = info->prefill_chunk + info->max_sequences;
     engine->max_step_outputs = SCORE_ROWS + info->max_sequences;
     return 0;
 }
 
-static int open_text(struct engine *engine, const char *folder, struct error *error)
+static int open_text(struct local_engine *engine, const char *folder, struct error *error)
 {
     memory_begin_loading();
     int status = tokenizer_open(folder, &engine->tokenizer, error);
@@ -66,11 +78,13 @@ static int open_text(struct engine *engine, const char *folder, struct error *er
     return 0;
 }
 
-static int open_backend(struct engine *engine, const struct engine_options *options, struct error *error)
+/* What the backend is to be opened with, and whether this machine has the memory. Allocates nothing. */
+static int plan_backend(struct local_engine *engine, const struct engine_options *options,
+                        struct backend_options *backend, struct error *error)
 {
     struct engine_info *info = &engine->info;
     engine->page_bytes = backend_page_bytes(engine->plan, info->kv_bits);
-    struct backend_options backend = {
+    *backend = (struct backend_options){
         .name = options->backend,
         .isa = options->isa,
         .n_threads = options->n_threads,
@@ -86,18 +100,24 @@ static int open_backend(struct engine *engine, const struct engine_options *opti
         .page_bytes = engine->page_bytes,
         .context = info->context,
         .max_sequences = info->max_sequences,
-        .available_bytes = budget_available_bytes(),
+        .available_bytes = budget_with(budget_available_bytes(), options->reclaimable_bytes),
     };
-    int status = backend_scratch_bytes(engine->plan, &backend, &input.scratch_bytes, error);
+    int status = backend_scratch_bytes(engine->plan, backend, &input.scratch_bytes, error);
     if (!status)
         status = budget_pages(&input, &engine->n_pages, error);
-    if (status)
-        return status;
-    backend.n_pages = engine->n_pages;
-    return backend_prepare(engine->plan, &backend, &engine->backend, error);
+    backend->n_pages = engine->n_pages;
+    return status;
 }
 
-static int allocate(struct engine *engine, struct error *error)
+static int open_backend(struct local_engine *engine, const struct engine_options *options,
+                        struct error *error)
+{
+    struct backend_options backend;
+    int status = plan_backend(engine, options, &backend, error);
+    return status ? status : backend_prepare(engine->plan, &backend, &engine->backend, error);
+}
+
+static int allocate(struct local_engine *engine, struct error *error)
 {
     uint32_t tokens = engine->max_step_tokens, sequences = engine->info.max_sequences;
     engine->tokens = calloc(tokens, sizeof *engine->tokens);
@@ -119,7 +139,7 @@ static int allocate(struct engine *engine, struct error *error)
     return status ? status : sampler_init(&engine->sampler, engine->plan->vocab, error);
 }
 
-static int init_locks(struct engine *engine, struct error *error)
+static int init_locks(struct local_engine *engine, struct error *error)
 {
     if (pthread_mutex_init(&engine->lock, NULL))
         return error_memory(error, "a lock", sizeof engine->lock);
@@ -131,7 +151,7 @@ static int init_locks(struct engine *engine, struct error *error)
 }
 
 /* Signals are for the threads of the caller: Ctrl-C must not interrupt a step. */
-static int start_thread(struct engine *engine, struct error *error)
+static int start_thread(struct local_engine *engine, struct error *error)
 {
     sigset_t all, old;
     sigfillset(&all);
@@ -144,7 +164,7 @@ static int start_thread(struct engine *engine, struct error *error)
     return 0;
 }
 
-static void describe(struct engine *engine)
+static void describe(struct local_engine *engine)
 {
     const struct model_info *model = model_info(engine->model);
     struct backend_info backend = backend_info(engine->backend);
@@ -169,44 +189,9 @@ static void describe(struct engine *engine)
     engine->stats.scratch_bytes = memory.scratch_bytes;
 }
 
-int engine_open(const struct engine_options *options, struct engine **out, struct error *error)
+static void local_close(struct engine *base)
 {
-    uint64_t start = clock_now_ns();
-    *out = NULL;
-    if (!options->model)
-        return error_set(error, ERROR_INVALID, "model: no folder is named");
-    struct engine *engine = calloc(1, sizeof *engine);
-    if (!engine)
-        return error_memory(error, "an engine", sizeof *engine);
-    int status = model_open(options->model, &engine->model, error);
-    if (status)
-        goto out;
-    engine->plan = model_plan(engine->model);
-    if ((status = choose_options(engine, options, error)) != 0)
-        goto out;
-    if ((status = open_text(engine, options->model, error)) != 0)
-        goto out;
-    if ((status = open_backend(engine, options, error)) != 0)
-        goto out;
-    if ((status = allocate(engine, error)) != 0)
-        goto out;
-    if ((status = init_locks(engine, error)) != 0)
-        goto out;
-    describe(engine);
-    engine->info.load_ms = (double)(clock_now_ns() - start) / 1e6;
-    status = start_thread(engine, error);
-out:
-    if (status)
-        engine_close(engine);
-    else
-        *out = engine;
-    return status;
-}
-
-void engine_close(struct engine *engine)
-{
-    if (!engine)
-        return;
+    struct local_engine *engine = (struct local_engine *)base;
     if (engine->has_thread) {
         pthread_mutex_lock(&engine->lock);
         engine->stopping = true;
@@ -219,6 +204,7 @@ void engine_close(struct engine *engine)
         pthread_cond_destroy(&engine->trace_done);
         pthread_mutex_destroy(&engine->lock);
     }
+    constraint_source_close(&engine->constraints);
     sampler_free(&engine->sampler);
     kvcache_free(&engine->kvcache);
     free(engine->active);
@@ -235,24 +221,29 @@ void engine_close(struct engine *engine)
     free(engine);
 }
 
-const struct engine_info *engine_info(const struct engine *engine)
+static const struct local_engine *local(const struct engine *engine)
 {
-    return &engine->info;
+    return (const struct local_engine *)engine;
 }
 
-const struct tokenizer *engine_tokenizer(const struct engine *engine)
+static const struct engine_info *local_info(const struct engine *engine)
 {
-    return engine->tokenizer;
+    return &local(engine)->info;
 }
 
-const struct plan *engine_plan(const struct engine *engine)
+static const struct tokenizer *local_tokenizer(const struct engine *engine)
 {
-    return engine->plan;
+    return local(engine)->tokenizer;
 }
 
-struct engine_sampling engine_sampling_default(const struct engine *engine)
+static const struct plan *local_plan(const struct engine *engine)
 {
-    const struct model_generation *generation = model_generation(engine->model);
+    return local(engine)->plan;
+}
+
+static struct engine_sampling local_sampling_default(const struct engine *engine)
+{
+    const struct model_generation *generation = model_generation(local(engine)->model);
     return (struct engine_sampling){
         .temperature = generation->do_sample ? generation->temperature : 0,
         .top_k = generation->top_k,
@@ -262,9 +253,103 @@ struct engine_sampling engine_sampling_default(const struct engine *engine)
     };
 }
 
-void engine_stats(struct engine *engine, struct engine_stats *out)
+/* An engine of this process lives as long as the process does. */
+static int local_alive(struct engine *engine, struct error *error)
 {
+    (void)engine;
+    (void)error;
+    return 0;
+}
+
+static int local_token_text(struct engine *engine, int32_t token, char *out, size_t capacity, size_t *length,
+                            struct error *error)
+{
+    const char *bytes = tokenizer_token_bytes(local(engine)->tokenizer, token, true, length);
+    if (*length > capacity)
+        return error_set(error, ERROR_LIMIT, "token %d has %zu bytes of text, and there is room for %zu",
+                         token, *length, capacity);
+    memcpy(out, bytes, *length);
+    return 0;
+}
+
+static void local_stats(struct engine *base, struct engine_stats *out)
+{
+    struct local_engine *engine = (struct local_engine *)base;
     pthread_mutex_lock(&engine->lock);
     *out = engine->stats;
     pthread_mutex_unlock(&engine->lock);
+}
+
+static const struct engine_door local_door = {
+    .close = local_close,
+    .info = local_info,
+    .tokenizer = local_tokenizer,
+    .plan = local_plan,
+    .sampling_default = local_sampling_default,
+    .alive = local_alive,
+    .token_text = local_token_text,
+    .submit = local_submit,
+    .cancel = local_cancel,
+    .release = local_release,
+    .next_event = local_next_event,
+    .stats = local_stats,
+    .trace = local_trace,
+};
+
+/* An engine that has read headers and options, and nothing else. local_close also closes one that failed. */
+static int open_model(const struct engine_options *options, struct local_engine **out, struct error *error)
+{
+    *out = NULL;
+    if (!options->model)
+        return error_set(error, ERROR_INVALID, "model: no folder is named");
+    struct local_engine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return error_memory(error, "an engine", sizeof *engine);
+    *out = engine;
+    engine->base.door = &local_door;
+    constraint_source_init(&engine->constraints);
+    int status = model_open(options->model, &engine->model, error);
+    if (status)
+        return status;
+    engine->plan = model_plan(engine->model);
+    return choose_options(engine, options, error);
+}
+
+int engine_check(const struct engine_options *options, struct error *error)
+{
+    struct local_engine *engine;
+    struct backend_options backend;
+    int status = open_model(options, &engine, error);
+    if (!status)
+        status = plan_backend(engine, options, &backend, error);
+    if (engine)
+        local_close(&engine->base);
+    return status;
+}
+
+int engine_open(const struct engine_options *options, struct engine **out, struct error *error)
+{
+    uint64_t start = clock_now_ns();
+    struct local_engine *engine;
+    *out = NULL;
+    int status = open_model(options, &engine, error);
+    if (status)
+        goto out;
+    if ((status = open_text(engine, options->model, error)) != 0)
+        goto out;
+    if ((status = open_backend(engine, options, error)) != 0)
+        goto out;
+    if ((status = allocate(engine, error)) != 0)
+        goto out;
+    if ((status = init_locks(engine, error)) != 0)
+        goto out;
+    describe(engine);
+    engine->info.load_ms = (double)(clock_now_ns() - start) / 1e6;
+    status = start_thread(engine, error);
+out:
+    if (!status)
+        *out = &engine->base;
+    else if (engine)
+        local_close(&engine->base);
+    return status;
 }

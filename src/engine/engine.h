@@ -5,6 +5,9 @@
  * thread. Results travel up through one bounded event ring per request; a reader that is slow pauses its own
  * sequence and nobody else's.
  *
+ * The same door leads to an engine of this process (engine_open) and to one that lives in a worker process
+ * (worker/client.h): see door.h.
+ *
  * On one backend and ISA results are batch-invariant: the same request gives the same tokens alone or beside
  * others.
  */
@@ -26,9 +29,15 @@ struct engine_options {
     uint32_t n_threads;        /* 0: all cores this process may use */
     uint32_t context; /* tokens one sequence may have; 0: the model's own, at most ENGINE_DEFAULT_CONTEXT */
     uint32_t max_sequences; /* decoding at once; 0: 8 */
-    uint32_t prefill_chunk; /* tokens of prompt in one step; 0: 512 */
-    uint32_t kv_bits;       /* 0: 16; 32 when precise */
+    uint32_t prefill_chunk; /* tokens of prompt in one step, beside answers a quarter; 0: 512 */
+    uint32_t kv_bits;       /* 8, 16 or 32; 0: 16, and 32 when precise */
     bool precise;           /* everything in f32 */
+    uint32_t queue_limit;   /* requests that may wait; a further one gets ERROR_BUSY at once. 0: no limit */
+    bool no_prefix_sharing; /* every prompt is computed whole, even where its beginning is still in the pages
+                             */
+    /* Memory that somebody will give back before this engine is used (the model that it replaces): counted as
+     * available. */
+    uint64_t reclaimable_bytes;
 };
 
 enum {
@@ -43,6 +52,9 @@ enum {
  * requests run at once and the others wait. Errors: those of model_open and backend_prepare, and ERROR_LIMIT
  * when it does not fit, or context is more than the model's (with figures). */
 int engine_open(const struct engine_options *options, struct engine **out, struct error *error);
+/* Everything that engine_open checks before it allocates or parses anything large: the files' headers, the
+ * plan, the options, the memory. The same errors. */
+int engine_check(const struct engine_options *options, struct error *error);
 void engine_close(struct engine *engine); /* cancels what runs, joins the thread; NULL is legal */
 
 /* ---- what it is ---- */
@@ -59,8 +71,17 @@ const struct engine_info *engine_info(const struct engine *engine);
 
 struct tokenizer;
 struct plan;
+/* NULL when the engine lives in another process. */
 const struct tokenizer *engine_tokenizer(const struct engine *engine);
 const struct plan *engine_plan(const struct engine *engine);
+
+/* 0, or what happened to the process the engine lived in: every later call fails with the same error. */
+int engine_alive(struct engine *engine, struct error *error);
+
+/* The bytes of one token inside a text, special tokens included, into out[0..*length). ERROR_LIMIT when they
+ * do not fit. An id out of range has none. */
+int engine_token_text(struct engine *engine, int32_t token, char *out, size_t capacity, size_t *length,
+                      struct error *error);
 
 /* ---- sampling ---- */
 
@@ -88,6 +109,16 @@ struct engine_sampling engine_sampling_default(const struct engine *engine);
  * be quick. */
 typedef void (*engine_logits_function)(void *context, uint32_t position, const float *logits, uint32_t vocab);
 
+/* What the answer must look like. Constrained tokens are sampled from what the grammar allows; the answer can
+ * only end where the grammar may. Compiled by submit: ERROR_INVALID says what is wrong with it. */
+enum engine_grammar_kind {
+    ENGINE_GRAMMAR_NONE,
+    ENGINE_GRAMMAR_JSON,   /* any JSON object; text is not used */
+    ENGINE_GRAMMAR_SCHEMA, /* text: a JSON schema */
+    ENGINE_GRAMMAR_REGEX,  /* text: a regular expression */
+    ENGINE_GRAMMAR_LARK    /* text: llguidance's Lark dialect */
+};
+
 struct engine_submit {
     /* exactly one of the three prompts; copied by submit */
     const int32_t *tokens;
@@ -109,13 +140,23 @@ struct engine_submit {
     bool logprobs;
     uint32_t top_logprobs; /* alternatives per token, at most ENGINE_MAX_LOGPROBS */
 
-    engine_logits_function on_logits;
+    enum engine_grammar_kind grammar_kind;
+    const char *grammar; /* copied */
+    bool no_cache;       /* neither uses nor leaves pages of its prompt: for timed runs */
+
+    engine_logits_function on_logits; /* only where the engine is in this process: else ERROR_UNSUPPORTED */
     void *on_logits_context;
+    /* Called whenever the request's ring has got an event, on the engine's thread: it must only wake
+     * somebody. May be NULL. Only where the engine is in this process. The last call is for the FINISH event;
+     * the context must live until engine_request_release returns. */
+    void (*on_event)(void *context);
+    void *on_event_context;
 };
 
 /* Tokenizes on the caller's thread and queues the request. *out is the caller's until engine_request_release.
  * Errors: ERROR_INVALID (the prompt, an option: the message names it), ERROR_LIMIT (longer than the context),
- * ERROR_UNSUPPORTED (messages, and the model has no chat template). */
+ * ERROR_UNSUPPORTED (messages, and the model has no chat template), ERROR_BUSY (queue_limit requests wait
+ * already), ERROR_IO (the worker process is gone). */
 int engine_submit(struct engine *engine, const struct engine_submit *submit, struct engine_request **out,
                   struct error *error);
 /* Takes effect within one step; the finish event still comes. */
@@ -166,7 +207,10 @@ struct engine_event {
     uint16_t text_length;                /* TOKEN and FINISH; bytes, whole UTF-8 characters */
     char text[ENGINE_EVENT_TEXT];
     bool more_text; /* TOKEN: a further event of the same token follows (very long pieces) */
-    float logprob;  /* TOKEN, with logprobs */
+    bool control;   /* TOKEN: text is one control token, whole (only with show_special) */
+    /* TOKEN: the prompt, rendered from messages, ended with an open <think>: the answer starts inside it. */
+    bool starts_thinking;
+    float logprob; /* TOKEN, with logprobs */
     uint32_t n_top;
     struct engine_logprob top[ENGINE_MAX_LOGPROBS];
     enum engine_finish finish;     /* FINISH */
@@ -183,7 +227,11 @@ int engine_next_event(struct engine_request *request, struct engine_event *event
 struct engine_stats {
     uint32_t active_sequences, queued_requests;
     uint32_t pages_total, pages_used;
+    uint32_t pages_cached; /* of pages_used: nobody's, kept for prompts that begin alike */
     uint64_t steps, prefill_tokens, generated_tokens, finished_requests, cancelled_requests;
+    uint64_t cached_tokens;     /* prompt tokens that were found in the pages, not computed */
+    uint64_t rejected_requests; /* ERROR_BUSY */
+    uint64_t step_ns;           /* time spent in steps */
     uint64_t weight_bytes, kv_bytes, scratch_bytes; /* allocated */
     uint64_t kv_used_bytes;
 };

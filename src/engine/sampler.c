@@ -72,9 +72,9 @@ static int32_t first_of(const float *x, uint32_t n, float value)
 }
 
 static const float *adjust(struct sampler *sampler, const struct engine_sampling *settings,
-                           const struct penalties *penalties, const float *logits)
+                           const struct penalties *penalties, const uint32_t *allowed, const float *logits)
 {
-    if (!settings->n_logit_bias && !penalties_on(penalties))
+    if (!settings->n_logit_bias && !penalties_on(penalties) && !allowed)
         return logits;
     memcpy(sampler->adjusted, logits, sampler->vocab * sizeof *logits);
     for (uint32_t i = 0; i < settings->n_logit_bias; i++) {
@@ -83,6 +83,9 @@ static const float *adjust(struct sampler *sampler, const struct engine_sampling
         *x = sum > FLT_MAX ? FLT_MAX : sum < -FLT_MAX ? -FLT_MAX : sum;
     }
     penalties_apply(penalties, sampler->adjusted);
+    for (uint32_t i = 0; allowed && i < sampler->vocab; i++)
+        if (!(allowed[i / 32] >> (i % 32) & 1))
+            sampler->adjusted[i] = -INFINITY;
     return sampler->adjusted;
 }
 
@@ -106,7 +109,8 @@ static float weight_of(float logit, float best, float temperature)
 static uint32_t gather(struct sampler *sampler, const float *logits, float best, float temperature,
                        float depth, enum measure measure, double *total)
 {
-    float floor_logit = best - depth * temperature;
+    /* every logit is finite but those of tokens that are not allowed: these never get in */
+    float floor_logit = fmaxf(best - depth * temperature, -FLT_MAX);
     uint32_t n = 0;
     *total = 0;
     for (uint32_t i = 0; i < sampler->vocab; i++) {
@@ -230,8 +234,8 @@ static uint32_t keep(struct sampler *sampler, const struct engine_sampling *sett
 }
 
 int sampler_draw(struct sampler *sampler, const struct engine_sampling *settings,
-                 const struct penalties *penalties, uint32_t index, const float *logits, int32_t *token,
-                 struct error *error)
+                 const struct penalties *penalties, const uint32_t *allowed, uint32_t index,
+                 const float *logits, int32_t *token, struct error *error)
 {
     if (!all_finite(logits, sampler->vocab))
         return error_set(
@@ -239,7 +243,7 @@ int sampler_draw(struct sampler *sampler, const struct engine_sampling *settings
             "the model computed logits that are not finite (NaN or infinite) for token %u of the "
             "answer: its weights are damaged or its numbers overflow",
             index + 1);
-    const float *x = adjust(sampler, settings, penalties, logits);
+    const float *x = adjust(sampler, settings, penalties, allowed, logits);
     float best = largest(x, sampler->vocab);
     if (settings->temperature == 0.0f) {
         *token = first_of(x, sampler->vocab, best);

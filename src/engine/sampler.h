@@ -2,6 +2,7 @@
  *
  * Order, as transformers (generation/utils.py: _get_logits_processor), vLLM and llama.cpp have it:
  *   logit bias, penalties        on the raw logits
+ *   what is allowed              all other tokens are out, whatever their logits
  *   temperature                  x / T; T = 0 takes the largest logit (lowest id on ties) and stops here
  *   top-k                        the k most probable tokens (Fan et al. 2018, arXiv 1805.04833)
  *   top-p                        the smallest head whose probability reaches p (Holtzman et al. 2019,
@@ -40,13 +41,14 @@ int sampler_init(struct sampler *sampler, uint32_t vocab, struct error *error);
 void sampler_free(struct sampler *sampler);
 
 /* logits: [vocab], raw; settings were checked by sampler_check; penalties may be off. index: how many tokens
- * of the answer came before. Errors: ERROR_INTERNAL when a logit is not finite. */
+ * of the answer came before. allowed: one bit per token (bit id % 32 of word id / 32), at least one set;
+ * NULL: all. Errors: ERROR_INTERNAL when a logit is not finite. */
 int sampler_draw(struct sampler *sampler, const struct engine_sampling *settings,
-                 const struct penalties *penalties, uint32_t index, const float *logits, int32_t *token,
-                 struct error *error);
+                 const struct penalties *penalties, const uint32_t *allowed, uint32_t index,
+                 const float *logits, int32_t *token, struct error *error);
 
-/* Natural logarithms of softmax(raw logits): of `token`, and of the n_top most probable tokens, best first.
- * logits are finite. n_top <= ENGINE_MAX_LOGPROBS and <= vocab. */
+/* Natural logarithms of softmax(raw logits), what is allowed not considered: of `token`, and of the n_top
+ * most probable tokens, best first. logits are finite. n_top <= ENGINE_MAX_LOGPROBS and <= vocab. */
 void sampler_logprobs(const float *logits, uint32_t vocab, int32_t token, uint32_t n_top, float *logprob,
                       struct engine_logprob *top);
 

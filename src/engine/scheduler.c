@@ -10,7 +10,7 @@
 #include "platform/clock.h"
 
 /* Waits for something to do. Returns false when the engine closes. */
-static bool wait_for_work(struct engine *engine, bool idle, struct trace_job **job)
+static bool wait_for_work(struct local_engine *engine, bool idle, struct trace_job **job)
 {
     pthread_mutex_lock(&engine->lock);
     while (idle && !engine->stopping && !engine->wake_pending)
@@ -22,7 +22,7 @@ static bool wait_for_work(struct engine *engine, bool idle, struct trace_job **j
     return go_on;
 }
 
-static void finish_trace(struct engine *engine, struct trace_job *job)
+static void finish_trace(struct local_engine *engine, struct trace_job *job)
 {
     pthread_mutex_lock(&engine->lock);
     job->done = true;
@@ -32,19 +32,28 @@ static void finish_trace(struct engine *engine, struct trace_job *job)
 
 /* ---- the end of requests ---- */
 
+/* engine->lock is held. */
+static void publish_pages(struct local_engine *engine)
+{
+    const struct kvcache *cache = &engine->kvcache;
+    engine->stats.pages_used = cache->n_used + cache->n_idle;
+    engine->stats.pages_cached = cache->n_idle;
+    engine->stats.kv_used_bytes = engine->stats.pages_used * engine->page_bytes;
+}
+
 /* The request is on no list any more. Figures are right before the reader can see the end. */
-static void end_request(struct engine *engine, struct engine_request *request, bool was_active)
+static void end_request(struct local_engine *engine, struct local_request *request, bool was_active)
 {
     if (was_active)
-        kvcache_release(&engine->kvcache, request->pages, request->n_pages, request->n_promised);
+        kvcache_release(&engine->kvcache, request->pages, request->n_pages,
+                        request->n_promised - request->n_pages);
     pthread_mutex_lock(&engine->lock);
     engine->n_live--;
     if (was_active)
         engine->stats.active_sequences--;
     else
         engine->stats.queued_requests--;
-    engine->stats.pages_used = engine->kvcache.n_taken;
-    engine->stats.kv_used_bytes = engine->stats.pages_used * engine->page_bytes;
+    publish_pages(engine);
     if (request->finish == FINISH_CANCELLED)
         engine->stats.cancelled_requests++;
     else
@@ -54,11 +63,11 @@ static void end_request(struct engine *engine, struct engine_request *request, b
 }
 
 /* Takes the requests that are over off the active list, keeping the order. */
-static void retire(struct engine *engine)
+static void retire(struct local_engine *engine)
 {
     uint32_t kept = 0, n = engine->n_active;
     for (uint32_t i = 0; i < n; i++) {
-        struct engine_request *request = engine->active[i];
+        struct local_request *request = engine->active[i];
         if (request->finish)
             end_request(engine, request, true);
         else
@@ -67,7 +76,7 @@ static void retire(struct engine *engine)
     engine->n_active = kept;
 }
 
-static void retire_cancelled(struct engine *engine)
+static void retire_cancelled(struct local_engine *engine)
 {
     for (uint32_t i = 0; i < engine->n_active; i++)
         if (atomic_load(&engine->active[i]->cancelled))
@@ -75,29 +84,30 @@ static void retire_cancelled(struct engine *engine)
     retire(engine);
 }
 
-/* Takes the oldest queued request out of the queue: any, or one that is cancelled. */
-static struct engine_request *unqueue(struct engine *engine, bool cancelled_only)
+/* Takes out of the queue all requests, or all that are cancelled, and ends them. One pass: a thousand may
+ * wait. */
+static void drop_queued(struct local_engine *engine, bool cancelled_only)
 {
-    struct engine_request *previous = NULL;
+    struct local_request *dropped = NULL, **last_dropped = &dropped, *last_kept = NULL;
     pthread_mutex_lock(&engine->lock);
-    struct engine_request *request = engine->queue_head;
-    while (request && cancelled_only && !atomic_load(&request->cancelled)) {
-        previous = request;
-        request = request->next;
+    struct local_request **link = &engine->queue_head;
+    while (*link) {
+        struct local_request *request = *link;
+        if (cancelled_only && !atomic_load(&request->cancelled)) {
+            last_kept = request;
+            link = &request->next;
+            continue;
+        }
+        *link = request->next;
+        request->next = NULL;
+        *last_dropped = request;
+        last_dropped = &request->next;
     }
-    if (request) {
-        *(previous ? &previous->next : &engine->queue_head) = request->next;
-        if (engine->queue_tail == request)
-            engine->queue_tail = previous;
-    }
+    engine->queue_tail = last_kept;
     pthread_mutex_unlock(&engine->lock);
-    return request;
-}
-
-static void drop_queued(struct engine *engine, bool cancelled_only)
-{
-    struct engine_request *request;
-    while ((request = unqueue(engine, cancelled_only)) != NULL) {
+    while (dropped) {
+        struct local_request *request = dropped;
+        dropped = request->next; /* read first: once it has ended it may be freed */
         request->finish = FINISH_CANCELLED;
         end_request(engine, request, false);
     }
@@ -105,53 +115,70 @@ static void drop_queued(struct engine *engine, bool cancelled_only)
 
 /* ---- the way in ---- */
 
-static bool oldest_fits(struct engine *engine)
+static struct local_request *oldest_queued(struct local_engine *engine)
 {
     pthread_mutex_lock(&engine->lock);
-    const struct engine_request *oldest = engine->queue_head;
-    uint32_t n_promised = oldest ? oldest->n_promised : 0;
+    struct local_request *oldest = engine->queue_head;
     pthread_mutex_unlock(&engine->lock);
-    /* only this thread takes from the queue, so the oldest stays the oldest */
-    return oldest && kvcache_reserve(&engine->kvcache, n_promised);
+    return oldest; /* and it stays: only this thread takes from the queue */
 }
 
-static void admit(struct engine *engine)
+static void activate_oldest(struct local_engine *engine)
 {
-    while (engine->n_active < engine->info.max_sequences && oldest_fits(engine)) {
-        engine->active[engine->n_active++] = unqueue(engine, false);
-        pthread_mutex_lock(&engine->lock);
-        engine->stats.queued_requests--;
-        engine->stats.active_sequences++;
-        pthread_mutex_unlock(&engine->lock);
+    pthread_mutex_lock(&engine->lock);
+    struct local_request *request = engine->queue_head;
+    engine->queue_head = request->next;
+    if (!engine->queue_head)
+        engine->queue_tail = NULL;
+    engine->stats.queued_requests--;
+    engine->stats.active_sequences++;
+    pthread_mutex_unlock(&engine->lock);
+    engine->active[engine->n_active++] = request;
+}
+
+static void admit(struct local_engine *engine)
+{
+    bool short_of_pages = false;
+    while (engine->n_active < engine->info.max_sequences && !short_of_pages) {
+        struct local_request *oldest = oldest_queued(engine);
+        if (!oldest)
+            break;
+        short_of_pages = !sharing_admit(engine, oldest);
+        if (!short_of_pages)
+            activate_oldest(engine);
     }
+    pthread_mutex_lock(&engine->lock);
+    engine->short_of_pages = short_of_pages;
+    pthread_mutex_unlock(&engine->lock);
 }
 
 /* ---- a step ---- */
 
-static void publish(struct engine *engine)
+static void publish(struct local_engine *engine, uint64_t step_ns)
 {
     pthread_mutex_lock(&engine->lock);
     engine->stats.steps++;
     engine->stats.prefill_tokens += engine->step_prefill;
     engine->stats.generated_tokens += engine->step_generated;
-    engine->stats.pages_used = engine->kvcache.n_taken;
-    engine->stats.kv_used_bytes = engine->stats.pages_used * engine->page_bytes;
+    engine->stats.cached_tokens += engine->step_cached;
+    engine->stats.step_ns += step_ns;
+    publish_pages(engine);
     pthread_mutex_unlock(&engine->lock);
-    engine->step_prefill = engine->step_generated = 0;
+    engine->step_prefill = engine->step_cached = engine->step_generated = 0;
 }
 
 /* Returns false when nobody could go on. */
-static bool step(struct engine *engine)
+static bool step(struct local_engine *engine)
 {
     struct error error;
     const float *logits = NULL;
+    uint64_t start_ns = clock_now_ns();
     batch_build(engine);
     if (!engine->batch.n_tokens)
         return false;
-    uint64_t start_ns = clock_now_ns();
     int status = backend_step(engine->backend, &engine->batch, &logits, NULL, &error);
     for (uint32_t i = 0; i < engine->n_active; i++) {
-        struct engine_request *request = engine->active[i];
+        struct local_request *request = engine->active[i];
         if (!request->step_tokens)
             continue;
         if (!request->timings.prefill_start_ns)
@@ -164,14 +191,14 @@ static bool step(struct engine *engine)
             request->error = error;
         }
     }
-    publish(engine);
+    publish(engine, clock_now_ns() - start_ns);
     retire(engine);
     return true;
 }
 
 void *scheduler_main(void *context)
 {
-    struct engine *engine = context;
+    struct local_engine *engine = context;
     struct trace_job *job;
     bool idle = true;
     while (wait_for_work(engine, idle, &job)) {

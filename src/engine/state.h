@@ -14,10 +14,13 @@
 
 #include "backend/backend.h"
 #include "base/arena.h"
+#include "engine/constraint.h"
+#include "engine/door.h"
 #include "engine/engine.h"
 #include "engine/kvcache.h"
 #include "engine/penalties.h"
 #include "engine/sampler.h"
+#include "engine/sharing.h"
 #include "engine/stops.h"
 #include "engine/stream.h"
 #include "model/model.h"
@@ -35,39 +38,47 @@ enum {
     REPLACEMENT_BYTES = 3,   /* U+FFFD */
     MAX_PIECE_BYTES = 65536, /* text of one token; a tokenizer with longer ones is refused */
     MAX_EOS = MODEL_MAX_EOS + 1,
-    TRACE_REPEATS = 5
+    TRACE_REPEATS = 5,
+    MIXED_PART = 4 /* prompts beside sequences that decode get this part of the chunk */
 };
 
-struct engine_request {
+struct local_request {
+    struct engine_request base;
+
     /* Constant after submit. */
-    struct engine *engine; /* gone once stream.finished: see stream.h */
-    struct arena arena;    /* owns every array below */
+    struct local_engine *engine; /* gone once stream.finished: see stream.h */
+    struct arena arena;          /* owns every array below */
     const int32_t *prompt;
     uint32_t n_prompt, max_tokens;
     bool ignore_eos, logprobs;
+    bool starts_thinking; /* see engine_event */
     uint32_t n_top;
+    bool has_stream;
     struct engine_sampling sampling;
     engine_logits_function on_logits;
     void *on_logits_context;
     uint32_t events_per_token; /* room one token's text may need in the ring */
+    bool shares;               /* uses known pages and leaves its own: see sharing.h */
 
     /* Any thread. */
     atomic_bool cancelled;
     struct stream stream;
 
     /* Guarded by engine.lock: the queue. */
-    struct engine_request *next;
+    struct local_request *next;
 
-    /* The engine's thread, from the moment the request leaves the queue. */
+    /* The engine's thread, from the moment the request is in the queue. */
     struct engine_timings timings;
     struct detokenizer detokenizer;
     struct stops stops;
+    struct constraint *constraint; /* NULL: none */
     struct penalties penalties;
-    uint32_t *pages; /* [n_promised], the first n_pages taken */
+    uint32_t *pages; /* [n_promised], the first n_pages its own or shared */
     uint32_t n_pages, n_promised;
     uint32_t n_cached; /* positions whose keys and values are in the pages */
     uint32_t n_generated;
     int32_t last_token;
+    int32_t answer_page[BACKEND_PAGE_TOKENS]; /* the page being filled, where it holds tokens of the answer */
     uint32_t step_tokens, step_first_row, step_rows; /* its part of this step: tokens, rows of logits */
     bool text_ended;                                 /* a stop string was found: nothing may follow */
     enum engine_finish finish; /* set when it is over; then it is taken off the active list */
@@ -87,7 +98,9 @@ struct trace_job {
     bool done; /* guarded by engine.lock */
 };
 
-struct engine {
+struct local_engine {
+    struct engine base;
+
     /* Constant after open. */
     struct model *model;
     const struct plan *plan;
@@ -99,16 +112,22 @@ struct engine {
     size_t max_piece;
     uint64_t page_bytes;
     uint32_t max_step_tokens, max_step_outputs, n_pages;
+    uint32_t queue_limit; /* 0: none */
+    bool sharing;
     pthread_t thread;
     bool has_lock, has_thread;
+
+    struct constraint_source constraints; /* any thread */
 
     pthread_mutex_t lock;
     pthread_cond_t wake;       /* work for the engine's thread */
     pthread_cond_t trace_done; /* for engine_trace */
     /* Guarded by lock. */
     bool stopping, wake_pending;
-    struct engine_request *queue_head, *queue_tail; /* oldest first */
-    uint32_t n_live;                                /* queued or active */
+    struct local_request *queue_head, *queue_tail; /* oldest first */
+    uint32_t n_live;                               /* queued or active */
+    uint32_t n_arriving; /* let in by the queue limit, not queued yet: being tokenized */
+    bool short_of_pages; /* the oldest waits for pages, not for a slot */
     struct trace_job *trace;
     struct engine_stats stats;
 
@@ -116,19 +135,32 @@ struct engine {
     struct backend_model *backend;
     struct kvcache kvcache;
     struct sampler sampler;
-    struct engine_request **active; /* [max_sequences], oldest first */
+    struct local_request **active; /* [max_sequences], oldest first */
     uint32_t n_active;
     struct backend_batch batch; /* its arrays are the ones below */
     int32_t *tokens;            /* [max_step_tokens] */
     uint32_t *positions, *sequence;
-    uint32_t *outputs;                     /* [max_step_outputs] */
-    struct backend_sequence *sequences;    /* [max_sequences] */
-    uint32_t *shares;                      /* [max_sequences] prompt tokens each active request gets */
-    struct engine_event event;             /* scratch: what is being written */
-    uint64_t step_prefill, step_generated; /* tokens of this step, until they are published in stats */
+    uint32_t *outputs;                  /* [max_step_outputs] */
+    struct backend_sequence *sequences; /* [max_sequences] */
+    uint32_t *shares;                   /* [max_sequences] prompt tokens each active request gets */
+    struct engine_event event;          /* scratch: what is being written */
+    uint64_t step_prefill, step_cached, step_generated; /* tokens, until they are published in stats */
 };
 
-/* request.c: wakes the engine's thread. Signature of stream.wake. */
+/* ---- what stands behind the door: each is the function of its name in engine.h ---- */
+int local_submit(struct engine *engine, const struct engine_submit *submit, struct engine_request **out,
+                 struct error *error);             /* submit.c */
+void local_cancel(struct engine_request *request); /* request.c */
+void local_release(struct engine_request *request);
+int local_next_event(struct engine_request *request, struct engine_event *event, int timeout_ms);
+int local_trace(struct engine *engine, uint32_t n_tokens, uint32_t depth, struct engine_trace *out,
+                struct error *error); /* trace.c */
+
+/* request.c: an empty request, or NULL. request_free takes one that the engine's thread has not seen, or has
+ * let go of. */
+struct local_request *request_new(struct local_engine *engine, struct error *error);
+void request_free(struct local_request *request);
+/* Wakes the engine's thread. Signature of stream.wake. */
 void engine_wake(void *context);
 
 /* scheduler.c: the engine's thread. */
@@ -136,18 +168,18 @@ void *scheduler_main(void *context);
 
 /* batch.c: fills engine->batch from the active requests and sets their step_tokens and step_rows. Leaves
  * n_tokens at 0 when nobody can go on. */
-void batch_build(struct engine *engine);
+void batch_build(struct local_engine *engine);
 /* Appends a run of tokens of one sequence whose pages are there; the last n_outputs of them get logits. */
-void batch_append(struct engine *engine, const int32_t *tokens, uint32_t n, uint32_t first_position,
+void batch_append(struct local_engine *engine, const int32_t *tokens, uint32_t n, uint32_t first_position,
                   uint32_t n_outputs, const uint32_t *pages, uint32_t n_pages);
-void batch_clear(struct engine *engine);
+void batch_clear(struct local_engine *engine);
 
 /* answer.c: what one request makes of its part of a step. logits: its step_rows rows. */
-void answer_step(struct engine *engine, struct engine_request *request, const float *logits);
+void answer_step(struct local_engine *engine, struct local_request *request, const float *logits);
 /* Sends the last event of a request whose finish is set. The request must not be touched afterwards. */
-void answer_finish(struct engine *engine, struct engine_request *request);
+void answer_finish(struct local_engine *engine, struct local_request *request);
 
 /* trace.c: runs engine->trace, called by the engine's thread while no request is active. */
-void trace_run(struct engine *engine, struct trace_job *job);
+void trace_run(struct local_engine *engine, struct trace_job *job);
 
 #endif

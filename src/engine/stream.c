@@ -24,6 +24,12 @@ int stream_init(struct stream *stream, uint32_t capacity, void (*wake)(void *), 
     return failed ? error_memory(error, "a lock", sizeof stream->lock) : 0;
 }
 
+void stream_on_event(struct stream *stream, void (*on_event)(void *context), void *context)
+{
+    stream->on_event = on_event;
+    stream->on_event_context = context;
+}
+
 void stream_free(struct stream *stream)
 {
     pthread_cond_destroy(&stream->changed);
@@ -49,6 +55,8 @@ bool stream_push(struct stream *stream, const struct engine_event *event, uint32
         pthread_cond_broadcast(&stream->changed);
     }
     pthread_mutex_unlock(&stream->lock);
+    if (room && stream->on_event)
+        stream->on_event(stream->on_event_context);
     return room;
 }
 
@@ -57,6 +65,15 @@ void stream_finish(struct stream *stream, const struct engine_event *event)
     pthread_mutex_lock(&stream->lock);
     stream->finish = *event;
     stream->finished = true;
+    stream->let_go = !stream->on_event;
+    bool let_go = stream->let_go; /* then nothing may be touched after the unlock */
+    pthread_cond_broadcast(&stream->changed);
+    pthread_mutex_unlock(&stream->lock);
+    if (let_go)
+        return;
+    stream->on_event(stream->on_event_context);
+    pthread_mutex_lock(&stream->lock);
+    stream->let_go = true;
     pthread_cond_broadcast(&stream->changed);
     pthread_mutex_unlock(&stream->lock);
 }
@@ -124,7 +141,7 @@ void stream_wake_writer(struct stream *stream)
 void stream_wait_finished(struct stream *stream)
 {
     pthread_mutex_lock(&stream->lock);
-    while (!stream->finished)
+    while (!stream->let_go)
         pthread_cond_wait(&stream->changed, &stream->lock);
     pthread_mutex_unlock(&stream->lock);
 }

@@ -9,8 +9,35 @@
 
 /* ---- the prompt ---- */
 
-static int encode_messages(struct engine *engine, const struct engine_submit *submit, struct token_list *list,
-                           struct error *error)
+/* Some templates ignore tools; then nobody would have told the model of them. Rendering without them shows
+ * it.
+ */
+static int check_tools(struct local_engine *engine, const struct chat_template_input *input, const char *text,
+                       size_t length, struct error *error)
+{
+    struct chat_template_input plain = *input;
+    char *without = NULL;
+    size_t without_length = 0;
+    plain.tools_json = NULL;
+    int status = chat_template_render(engine->chat_template, &plain, &without, &without_length, NULL);
+    bool same = !status && length == without_length && memcmp(text, without, length) == 0;
+    free(without);
+    return same ? error_set(error, ERROR_UNSUPPORTED,
+                            "tools: the chat template of model %s does not show them to the model",
+                            engine->info.model_name)
+                : 0;
+}
+
+static bool ends_with_open_thought(const char *text, size_t length)
+{
+    static const char tag[] = "<think>";
+    while (length && strchr(" \r\n\t", text[length - 1]))
+        length--;
+    return length >= sizeof tag - 1 && memcmp(text + length - (sizeof tag - 1), tag, sizeof tag - 1) == 0;
+}
+
+static int encode_messages(struct local_engine *engine, struct local_request *request,
+                           const struct engine_submit *submit, struct token_list *list, struct error *error)
 {
     if (!engine->chat_template)
         return error_set(error, ERROR_UNSUPPORTED,
@@ -25,8 +52,12 @@ static int encode_messages(struct engine *engine, const struct engine_submit *su
     char *text = NULL;
     size_t length = 0;
     int status = chat_template_render(engine->chat_template, &input, &text, &length, error);
-    if (!status)
+    if (!status && submit->tools_json)
+        status = check_tools(engine, &input, text, length, error);
+    if (!status) {
+        request->starts_thinking = submit->add_generation_prompt && ends_with_open_thought(text, length);
         status = tokenizer_encode_rendered(engine->tokenizer, text, length, list, error);
+    }
     free(text);
     return status;
 }
@@ -44,8 +75,8 @@ static int check_prompt(const struct engine_submit *submit, struct error *error)
     return 0;
 }
 
-static int copy_prompt(struct engine *engine, struct engine_request *request, const int32_t *ids, size_t n,
-                       struct error *error)
+static int copy_prompt(struct local_engine *engine, struct local_request *request, const int32_t *ids,
+                       size_t n, struct error *error)
 {
     if (!n)
         return error_set(error, ERROR_INVALID, "the prompt is empty: at least one token is needed");
@@ -66,7 +97,7 @@ static int copy_prompt(struct engine *engine, struct engine_request *request, co
     return 0;
 }
 
-static int make_prompt(struct engine *engine, struct engine_request *request,
+static int make_prompt(struct local_engine *engine, struct local_request *request,
                        const struct engine_submit *submit, struct error *error)
 {
     struct token_list list = {0};
@@ -76,7 +107,7 @@ static int make_prompt(struct engine *engine, struct engine_request *request,
     if (!status && submit->text)
         status = tokenizer_encode(engine->tokenizer, submit->text, strlen(submit->text), true, &list, error);
     else if (!status)
-        status = encode_messages(engine, submit, &list, error);
+        status = encode_messages(engine, request, submit, &list, error);
     if (!status)
         status = copy_prompt(engine, request, list.ids, list.count, error);
     token_list_free(&list);
@@ -85,7 +116,7 @@ static int make_prompt(struct engine *engine, struct engine_request *request,
 
 /* ---- the rest ---- */
 
-static int set_length(const struct engine *engine, struct engine_request *request,
+static int set_length(const struct local_engine *engine, struct local_request *request,
                       const struct engine_submit *submit, struct error *error)
 {
     uint32_t left = engine->info.context - request->n_prompt;
@@ -105,7 +136,7 @@ static int set_length(const struct engine *engine, struct engine_request *reques
     return 0;
 }
 
-static int set_sampling(const struct engine *engine, struct engine_request *request,
+static int set_sampling(const struct local_engine *engine, struct local_request *request,
                         const struct engine_submit *submit, struct error *error)
 {
     int status = sampler_check(&submit->sampling, engine->plan->vocab, error);
@@ -134,7 +165,7 @@ static int set_sampling(const struct engine *engine, struct engine_request *requ
     return status;
 }
 
-static int set_text(const struct engine *engine, struct engine_request *request,
+static int set_text(const struct local_engine *engine, struct local_request *request,
                     const struct engine_submit *submit, struct error *error)
 {
     if (submit->n_stops && !submit->stops)
@@ -153,7 +184,7 @@ static int set_text(const struct engine *engine, struct engine_request *request,
     return 0;
 }
 
-static int set_pages(struct engine *engine, struct engine_request *request, struct error *error)
+static int set_pages(struct local_engine *engine, struct local_request *request, struct error *error)
 {
     /* The last token of an answer is never fed back, so it needs no place. */
     uint32_t positions = request->n_prompt + (request->max_tokens ? request->max_tokens - 1 : 0);
@@ -167,10 +198,47 @@ static int set_pages(struct engine *engine, struct engine_request *request, stru
     return 0;
 }
 
-static int enqueue(struct engine *engine, struct engine_request *request, struct error *error)
+/* ---- the queue ---- */
+
+/* Lets a request in before any work is done for it, or refuses it at once. Requests that fill free slots do
+ * not wait, so they do not count, unless the oldest waits for pages: then the slots help nobody. */
+static int arrive(struct local_engine *engine, struct error *error)
+{
+    pthread_mutex_lock(&engine->lock);
+    uint32_t running = engine->stats.active_sequences;
+    uint32_t waiting = engine->stats.queued_requests + engine->n_arriving;
+    uint32_t free_slots = engine->short_of_pages ? 0 : engine->info.max_sequences - running;
+    bool stopping = engine->stopping;
+    bool full = engine->queue_limit && waiting >= (uint64_t)engine->queue_limit + free_slots;
+    if (!stopping && full)
+        engine->stats.rejected_requests++;
+    else if (!stopping)
+        engine->n_arriving++;
+    pthread_mutex_unlock(&engine->lock);
+    if (stopping)
+        return error_set(error, ERROR_CANCELLED, "the engine is closing");
+    if (full)
+        return error_set(error, ERROR_BUSY,
+                         "the queue is full: %u requests run or wait already, and at most %u may wait; try "
+                         "again in a moment",
+                         running + waiting, engine->queue_limit);
+    return 0;
+}
+
+/* What arrive let in does not come. */
+static void leave(struct local_engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->n_arriving--;
+    pthread_mutex_unlock(&engine->lock);
+}
+
+/* From now on the request is the engine's thread's as well. */
+static int enqueue(struct local_engine *engine, struct local_request *request, struct error *error)
 {
     pthread_mutex_lock(&engine->lock);
     bool stopping = engine->stopping;
+    engine->n_arriving--;
     if (!stopping) {
         if (engine->queue_tail)
             engine->queue_tail->next = request;
@@ -186,44 +254,57 @@ static int enqueue(struct engine *engine, struct engine_request *request, struct
     return stopping ? error_set(error, ERROR_CANCELLED, "the engine is closing") : 0;
 }
 
-int engine_submit(struct engine *engine, const struct engine_submit *submit, struct engine_request **out,
-                  struct error *error)
+/* Everything a request will ever need, checked and allocated. */
+static int prepare(struct local_engine *engine, struct local_request *request,
+                   const struct engine_submit *submit, struct error *error)
 {
-    uint64_t accepted_ns = clock_now_ns();
-    *out = NULL;
-    struct engine_request *request = calloc(1, sizeof *request);
-    if (!request)
-        return error_memory(error, "a request", sizeof *request);
-    arena_init(&request->arena);
-    atomic_init(&request->cancelled, false);
-    request->engine = engine;
     request->ignore_eos = submit->ignore_eos;
     request->on_logits = submit->on_logits;
     request->on_logits_context = submit->on_logits_context;
-    bool has_stream = false;
+    request->shares = engine->sharing && !submit->no_cache && !submit->on_logits;
     int status = make_prompt(engine, request, submit, error);
-    request->timings = (struct engine_timings){
-        .accepted_ns = accepted_ns, .tokenized_ns = clock_now_ns(), .prompt_tokens = request->n_prompt};
+    request->timings.tokenized_ns = clock_now_ns();
+    request->timings.prompt_tokens = request->n_prompt;
     if (status || (status = set_length(engine, request, submit, error)) != 0 ||
         (status = set_sampling(engine, request, submit, error)) != 0 ||
         (status = set_text(engine, request, submit, error)) != 0 ||
-        (status = set_pages(engine, request, error)) != 0)
-        goto out;
+        (status = set_pages(engine, request, error)) != 0 ||
+        (status = constraint_open(&engine->constraints, submit, engine->tokenizer, engine->plan->vocab,
+                                  engine->eos, engine->n_eos, &request->constraint, error)) != 0)
+        return status;
     /* Progress events leave events_per_token places free, so the ring holds more than that. */
     uint32_t capacity = request->events_per_token + MIN_RING_EVENTS;
     status = stream_init(&request->stream, capacity, engine_wake, engine, &request->arena, error);
     if (status)
-        goto out;
-    has_stream = true;
-    status = enqueue(engine, request, error);
-out:
-    if (status) {
-        if (has_stream)
-            stream_free(&request->stream);
-        arena_free(&request->arena);
-        free(request);
-    } else {
-        *out = request;
+        return status;
+    request->has_stream = true;
+    stream_on_event(&request->stream, submit->on_event, submit->on_event_context);
+    return 0;
+}
+
+int local_submit(struct engine *base, const struct engine_submit *submit, struct engine_request **out,
+                 struct error *error)
+{
+    struct local_engine *engine = (struct local_engine *)base;
+    uint64_t accepted_ns = clock_now_ns();
+    *out = NULL;
+    int status = arrive(engine, error);
+    if (status)
+        return status;
+    struct local_request *request = request_new(engine, error);
+    if (!request) {
+        leave(engine);
+        return ERROR_MEMORY;
     }
+    request->timings.accepted_ns = accepted_ns;
+    status = prepare(engine, request, submit, error);
+    if (status)
+        leave(engine);
+    else
+        status = enqueue(engine, request, error);
+    if (status)
+        request_free(request);
+    else
+        *out = &request->base;
     return status;
 }

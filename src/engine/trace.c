@@ -16,7 +16,7 @@
 
 /* ---- on the engine's thread ---- */
 
-static bool closing(struct engine *engine)
+static bool closing(struct local_engine *engine)
 {
     pthread_mutex_lock(&engine->lock);
     bool stopping = engine->stopping;
@@ -24,7 +24,7 @@ static bool closing(struct engine *engine)
     return stopping;
 }
 
-static int fill_cache(struct engine *engine, struct trace_job *job)
+static int fill_cache(struct local_engine *engine, struct trace_job *job)
 {
     const float *logits;
     for (uint32_t s = 0; s < job->n_sequences; s++) {
@@ -45,7 +45,8 @@ static int fill_cache(struct engine *engine, struct trace_job *job)
     return 0;
 }
 
-static int time_step(struct engine *engine, struct trace_job *job, uint64_t *segment_ns, uint64_t *step_ns)
+static int time_step(struct local_engine *engine, struct trace_job *job, uint64_t *segment_ns,
+                     uint64_t *step_ns)
 {
     const float *logits;
     uint64_t start = clock_now_ns();
@@ -54,7 +55,7 @@ static int time_step(struct engine *engine, struct trace_job *job, uint64_t *seg
     return status;
 }
 
-static int time_steps(struct engine *engine, struct trace_job *job)
+static int time_steps(struct local_engine *engine, struct trace_job *job)
 {
     batch_clear(engine);
     for (uint32_t s = 0; s < job->n_sequences; s++)
@@ -71,10 +72,10 @@ static int time_steps(struct engine *engine, struct trace_job *job)
     return status;
 }
 
-void trace_run(struct engine *engine, struct trace_job *job)
+void trace_run(struct local_engine *engine, struct trace_job *job)
 {
     uint32_t n_pages = job->n_sequences * job->pages_each;
-    if (!kvcache_reserve(&engine->kvcache, n_pages)) {
+    if (!kvcache_reserve(&engine->kvcache, NULL, 0, n_pages)) {
         job->status = error_set(&job->error, ERROR_INTERNAL, "KV pages are in use although no request runs");
         return;
     }
@@ -83,12 +84,12 @@ void trace_run(struct engine *engine, struct trace_job *job)
     job->status = fill_cache(engine, job);
     if (!job->status)
         job->status = time_steps(engine, job);
-    kvcache_release(&engine->kvcache, job->pages, n_pages, n_pages);
+    kvcache_release(&engine->kvcache, job->pages, n_pages, 0);
 }
 
 /* ---- on the caller's ---- */
 
-static int check(const struct engine *engine, uint32_t n_sequences, uint32_t depth, struct error *error)
+static int check(const struct local_engine *engine, uint32_t n_sequences, uint32_t depth, struct error *error)
 {
     if (!n_sequences || n_sequences > engine->info.max_sequences)
         return error_set(error, ERROR_INVALID, "trace: %u sequences, and the engine has room for 1 to %u",
@@ -104,7 +105,7 @@ static int check(const struct engine *engine, uint32_t n_sequences, uint32_t dep
     return 0;
 }
 
-static int make_job(struct engine *engine, struct trace_job *job, struct error *error)
+static int make_job(struct local_engine *engine, struct trace_job *job, struct error *error)
 {
     size_t n_tokens = (size_t)job->n_sequences * ((size_t)job->depth + 1);
     job->pages_each = kvcache_pages_for(job->depth + 1);
@@ -120,7 +121,7 @@ static int make_job(struct engine *engine, struct trace_job *job, struct error *
     return 0;
 }
 
-static int run_job(struct engine *engine, struct trace_job *job, struct error *error)
+static int run_job(struct local_engine *engine, struct trace_job *job, struct error *error)
 {
     pthread_mutex_lock(&engine->lock);
     bool busy = engine->n_live || engine->trace || engine->stopping;
@@ -170,7 +171,7 @@ static char *segment_name(const struct plan *plan, const struct backend_segment 
     return name;
 }
 
-static int report(const struct engine *engine, const struct trace_job *job, struct engine_trace *out,
+static int report(const struct local_engine *engine, const struct trace_job *job, struct engine_trace *out,
                   struct error *error)
 {
     uint32_t n, traced = median_run(job->traced_ns);
@@ -193,9 +194,10 @@ static int report(const struct engine *engine, const struct trace_job *job, stru
     return 0;
 }
 
-int engine_trace(struct engine *engine, uint32_t n_tokens, uint32_t depth, struct engine_trace *out,
-                 struct error *error)
+int local_trace(struct engine *base, uint32_t n_tokens, uint32_t depth, struct engine_trace *out,
+                struct error *error)
 {
+    struct local_engine *engine = (struct local_engine *)base;
     *out = (struct engine_trace){0};
     int status = check(engine, n_tokens, depth, error);
     if (status)

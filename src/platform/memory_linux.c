@@ -1,10 +1,12 @@
-/* Gauges from /proc/self/status and /proc/meminfo (proc(5)); both count in kB of 1024 bytes. */
+/* Gauges from /proc/PID/status and /proc/meminfo (proc(5)); both count in kB of 1024 bytes. */
 #include "platform/memory.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "platform/cgroup_linux.h"
+#include "platform/memory_linux.h"
 #include "platform/small_file.h"
 
 /* The bytes behind "VmRSS:" at the start of a line; false when there is no such line. */
@@ -26,25 +28,33 @@ static bool find_bytes(const char *table, const char *key, uint64_t *bytes)
     return false;
 }
 
-void memory_process_read(struct memory_process *out)
+void memory_read_status(pid_t pid, struct memory_process *out)
 {
     *out = (struct memory_process){0};
-    char status[4096];
+    char path[64], status[4096];
     uint64_t shared = 0;
-    if (!small_file_read("/proc/self/status", status, sizeof status))
+    if (pid == 0)
+        snprintf(path, sizeof path, "/proc/self/status");
+    else
+        snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    if (!small_file_read(path, status, sizeof status))
         return;
     out->known = find_bytes(status, "VmRSS:", &out->resident_bytes) &&
                  find_bytes(status, "VmHWM:", &out->resident_peak_bytes) &&
                  find_bytes(status, "RssAnon:", &out->anonymous_bytes) &&
                  find_bytes(status, "RssFile:", &out->file_bytes) &&
                  find_bytes(status, "RssShmem:", &shared) && find_bytes(status, "VmSwap:", &out->swap_bytes);
-    if (!out->known) {
+    if (!out->known)
         *out = (struct memory_process){0};
-        return;
-    }
-    out->anonymous_bytes += shared; /* shared anonymous pages: nobody's file either */
+    else
+        out->anonymous_bytes += shared; /* shared anonymous pages: nobody's file either */
+}
+
+void memory_process_read(struct memory_process *out)
+{
+    memory_read_status(0, out);
     struct rusage usage;
-    if (!getrusage(RUSAGE_SELF, &usage)) {
+    if (out->known && !getrusage(RUSAGE_SELF, &usage)) {
         out->major_faults = (uint64_t)usage.ru_majflt;
         out->minor_faults = (uint64_t)usage.ru_minflt;
     }

@@ -49,12 +49,13 @@ static uint32_t prompt_length(const struct bench_test *test)
 }
 
 /* Tokens to ask for: the first one belongs to the prompt. While later sequences are still being prefilled the
- * first ones already decode, so that they need some more for all to be decoding over n_gen steps. */
+ * first ones already decode, so that they need some more for all to be decoding over n_gen steps; beside them
+ * a step takes a quarter of the prefill chunk. */
 static uint64_t answer_length(const struct bench_test *test, uint32_t prefill_chunk)
 {
     uint64_t wait = 0;
     if (test->batch > 1 && test->n_prompt == 0)
-        wait = (uint64_t)test->batch * (prompt_length(test) / (prefill_chunk ? prefill_chunk : 1) + 1);
+        wait = (uint64_t)test->batch * (prompt_length(test) / (prefill_chunk ? prefill_chunk : 1) + 4);
     return test->n_gen + 1 + wait;
 }
 

@@ -3,10 +3,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/version.h"
 #include "profile/bench.h"
 #include "profile/format.h"
 #include "profile/table.h"
-#include "profile/version.h"
 
 static json_t *number(double value)
 {

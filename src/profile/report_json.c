@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/version.h"
 #include "profile/report.h"
-#include "profile/version.h"
 
 /* ---- values ---- */
 

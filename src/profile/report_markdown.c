@@ -1,8 +1,8 @@
 /* The same report for an issue or a notebook. */
 #include <string.h>
 
+#include "base/version.h"
 #include "profile/report_tables.h"
-#include "profile/version.h"
 
 static void print_section(FILE *out, const char *title, struct table *table)
 {

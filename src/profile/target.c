@@ -71,6 +71,7 @@ static int submit(struct run *run, uint32_t i, struct error *error)
                                    .add_generation_prompt = true,
                                    .max_tokens = request->max_tokens,
                                    .ignore_eos = true,
+                                   .no_cache = true, /* what was computed before is not what is timed */
                                    .sampling = {.top_p = 1, .repetition_penalty = 1}};
     struct error problem = {0};
     if (engine_submit(run->target->engine, &submit, &run->handles[i], &problem)) {

@@ -1,5 +1,6 @@
 /* Batch invariance: the logits of a sequence are bit-equal alone and beside seven others, in prefill chunks
- * of 1, 7, 64 and 512, with one thread and two; for prompt positions and for the answer. */
+ * of 1, 7, 64 and 512, with one thread and two; for prompt positions and for the answer; with an 8-bit cache
+ * too. */
 #include "support/engine_run.h"
 #include "support/tiny_model.h"
 
@@ -28,10 +29,18 @@ static void take(void *context, uint32_t position, const float *logits, uint32_t
 }
 
 /* Twice: scored, position by position, and not, so that prompts of both kinds are compared. */
-static void run_setting(const char *folder, uint32_t chunk, uint32_t threads, bool beside,
+static void run_setting(const char *folder, uint32_t kv_bits, uint32_t chunk, uint32_t threads, bool beside,
                         struct record *record)
 {
-    struct engine *engine = run_open(folder, threads, chunk, OTHERS + 1);
+    struct engine_options options = {.model = folder,
+                                     .n_threads = threads,
+                                     .prefill_chunk = chunk,
+                                     .max_sequences = OTHERS + 1,
+                                     .kv_bits = kv_bits};
+    struct error error;
+    struct engine *engine;
+    if (engine_open(&options, &engine, &error))
+        fail_msg("engine_open: %s", error.message);
     struct engine_request *others[OTHERS];
     for (int scored = 1; scored >= 0; scored--) {
         for (uint32_t i = 0; beside && i < OTHERS; i++) {
@@ -61,7 +70,7 @@ static void run_setting(const char *folder, uint32_t chunk, uint32_t threads, bo
     engine_close(engine);
 }
 
-static void check_format(enum tiny_format format)
+static void check_format(enum tiny_format format, uint32_t kv_bits)
 {
     static const uint32_t chunks[] = {512, 64, 7, 1};
     char folder[256];
@@ -72,12 +81,12 @@ static void check_format(enum tiny_format format)
     for (int i = 0; i < 1024; i++)
         prompt[i] = (i * i + 3 * i) % 256;
     tiny_model_write(&options, folder, sizeof folder);
-    run_setting(folder, 512, 1, false, expected);
+    run_setting(folder, kv_bits, 512, 1, false, expected);
     for (size_t c = 0; c < sizeof chunks / sizeof *chunks; c++)
         for (uint32_t threads = 1; threads <= 2; threads++)
             for (int beside = 0; beside < 2; beside++) {
                 memset(got, 0, sizeof *got);
-                run_setting(folder, chunks[c], threads, beside, got);
+                run_setting(folder, kv_bits, chunks[c], threads, beside, got);
                 if (memcmp(expected, got, sizeof *got))
                     fail_msg("other logits with chunks of %u, %u threads%s", chunks[c], threads,
                              beside ? ", beside others" : "");
@@ -90,17 +99,24 @@ static void check_format(enum tiny_format format)
 static void test_4bit(void **state)
 {
     (void)state;
-    check_format(TINY_4BIT);
+    check_format(TINY_4BIT, 16);
 }
 
 static void test_bf16(void **state)
 {
     (void)state;
-    check_format(TINY_BF16);
+    check_format(TINY_BF16, 16);
+}
+
+static void test_8bit_cache(void **state)
+{
+    (void)state;
+    check_format(TINY_4BIT, 8);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_4bit), cmocka_unit_test(test_bf16)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_4bit), cmocka_unit_test(test_bf16),
+                                       cmocka_unit_test(test_8bit_cache)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,16 +17,16 @@ static void test_lowest_first(void **state)
     (void)state;
     struct kvcache cache;
     assert_int_equal(kvcache_init(&cache, 200, NULL), 0);
-    assert_true(kvcache_reserve(&cache, 200));
+    assert_true(kvcache_reserve(&cache, NULL, 0, 200));
     uint32_t pages[200];
     for (uint32_t i = 0; i < 200; i++)
         assert_int_equal(pages[i] = kvcache_take(&cache), i);
-    assert_false(kvcache_reserve(&cache, 1));
+    assert_false(kvcache_reserve(&cache, NULL, 0, 1));
     const uint32_t back[] = {130, 3, 70};
-    kvcache_release(&cache, back, 3, 3);
-    assert_int_equal(cache.n_taken, 197);
-    assert_false(kvcache_reserve(&cache, 4));
-    assert_true(kvcache_reserve(&cache, 3));
+    kvcache_release(&cache, back, 3, 0);
+    assert_int_equal(cache.n_used, 197);
+    assert_false(kvcache_reserve(&cache, NULL, 0, 4));
+    assert_true(kvcache_reserve(&cache, NULL, 0, 3));
     assert_int_equal(kvcache_take(&cache), 3);
     assert_int_equal(kvcache_take(&cache), 70);
     assert_int_equal(kvcache_take(&cache), 130);
@@ -38,16 +38,18 @@ static void test_promises_hold(void **state)
     (void)state;
     struct kvcache cache;
     assert_int_equal(kvcache_init(&cache, 10, NULL), 0);
-    assert_true(kvcache_reserve(&cache, 6));
-    assert_true(kvcache_reserve(&cache, 4));
-    assert_false(kvcache_reserve(&cache, 1)); /* none is taken, all are promised */
-    assert_true(kvcache_reserve(&cache, 0));
-    assert_int_equal(cache.n_taken, 0);
+    assert_true(kvcache_reserve(&cache, NULL, 0, 6));
+    assert_true(kvcache_reserve(&cache, NULL, 0, 4));
+    assert_false(kvcache_reserve(&cache, NULL, 0, 1)); /* none is taken, all are promised */
+    assert_true(kvcache_reserve(&cache, NULL, 0, 0));
+    assert_int_equal(cache.n_used, 0);
+    assert_int_equal(kvcache_available(&cache), 0);
     uint32_t first[1] = {kvcache_take(&cache)};
-    kvcache_release(&cache, first, 1, 6); /* one taken of six promised */
+    kvcache_release(&cache, first, 1, 5); /* one taken of six promised */
     assert_int_equal(cache.n_promised, 4);
-    assert_true(kvcache_reserve(&cache, 6));
-    assert_false(kvcache_reserve(&cache, UINT32_MAX));
+    assert_int_equal(kvcache_available(&cache), 6);
+    assert_true(kvcache_reserve(&cache, NULL, 0, 6));
+    assert_false(kvcache_reserve(&cache, NULL, 0, UINT32_MAX));
     kvcache_free(&cache);
     assert_int_equal(kvcache_pages_for(0), 0);
     assert_int_equal(kvcache_pages_for(1), 1);
@@ -69,7 +71,7 @@ static void test_random_owners(void **state)
         uint32_t owner = (uint32_t)(random_u64(2, 2 * i) % OWNERS);
         if (!promised[owner]) {
             uint32_t n = 1 + (uint32_t)(random_u64(2, 2 * i + 1) % 30);
-            if (kvcache_reserve(&cache, n))
+            if (kvcache_reserve(&cache, NULL, 0, n))
                 promised[owner] = n;
         } else if (taken[owner] < promised[owner] && random_u64(2, 2 * i + 1) % 8) {
             uint32_t page = kvcache_take(&cache);
@@ -80,13 +82,13 @@ static void test_random_owners(void **state)
         } else {
             for (uint32_t p = 0; p < taken[owner]; p++)
                 owned[pages[owner][p]] = false;
-            kvcache_release(&cache, pages[owner], taken[owner], promised[owner]);
+            kvcache_release(&cache, pages[owner], taken[owner], promised[owner] - taken[owner]);
             taken[owner] = promised[owner] = 0;
         }
         uint32_t n = 0;
         for (int p = 0; p < PAGES; p++)
             n += owned[p];
-        assert_int_equal(n, cache.n_taken);
+        assert_int_equal(n, cache.n_used);
     }
     kvcache_free(&cache);
 }
@@ -133,9 +135,9 @@ static void test_budget(void **state)
 enum { SLOTS = 8, CHUNK = 100 };
 
 struct step {
-    struct engine engine;
-    struct engine_request requests[SLOTS];
-    struct engine_request *active[SLOTS];
+    struct local_engine engine;
+    struct local_request requests[SLOTS];
+    struct local_request *active[SLOTS];
     int32_t prompt[1000], tokens[CHUNK + SLOTS];
     uint32_t positions[CHUNK + SLOTS], sequence[CHUNK + SLOTS], outputs[SCORE_ROWS + SLOTS], shares[SLOTS];
     uint32_t pages[SLOTS][32];
@@ -149,8 +151,8 @@ static void no_wake(void *context)
 
 static void add(struct step *step, uint32_t n_prompt, uint32_t n_cached, engine_logits_function on_logits)
 {
-    struct engine *engine = &step->engine;
-    struct engine_request *request = &step->requests[engine->n_active];
+    struct local_engine *engine = &step->engine;
+    struct local_request *request = &step->requests[engine->n_active];
     arena_init(&request->arena);
     assert_int_equal(stream_init(&request->stream, 2, no_wake, NULL, &request->arena, NULL), 0);
     request->prompt = step->prompt;
@@ -161,7 +163,7 @@ static void add(struct step *step, uint32_t n_prompt, uint32_t n_cached, engine_
     request->on_logits = on_logits;
     request->pages = step->pages[engine->n_active];
     request->n_promised = 16;
-    assert_true(kvcache_reserve(&engine->kvcache, 16));
+    assert_true(kvcache_reserve(&engine->kvcache, NULL, 0, 16));
     while (request->n_pages < kvcache_pages_for(n_cached))
         request->pages[request->n_pages++] = kvcache_take(&engine->kvcache);
     engine->active[engine->n_active++] = request;
@@ -172,7 +174,7 @@ static void step_init(struct step *step)
     memset(step, 0, sizeof *step);
     for (int i = 0; i < 1000; i++)
         step->prompt[i] = i;
-    struct engine *engine = &step->engine;
+    struct local_engine *engine = &step->engine;
     engine->info.prefill_chunk = CHUNK;
     engine->active = step->active;
     engine->batch.tokens = engine->tokens = step->tokens;
@@ -198,7 +200,8 @@ static void test_decoders_and_prompts_share_a_step(void **state)
     (void)state;
     struct step *step = test_malloc(sizeof *step);
     step_init(step);
-    add(step, 10, 12, NULL); /* decodes */
+    step->engine.info.prefill_chunk = MIXED_PART * CHUNK; /* so that CHUNK is for prompts beside others */
+    add(step, 10, 12, NULL);                              /* decodes */
     add(step, 500, 100, NULL);
     add(step, 20, 0, NULL); /* short: done in this step */
     add(step, 900, 64, NULL);
@@ -247,6 +250,26 @@ static void test_a_late_reader_pauses_only_itself(void **state)
     assert_int_equal(stream_next(&step->requests[0].stream, &event, 0), 1);
     batch_build(&step->engine);
     assert_int_equal(step->engine.batch.n_tokens, 2);
+    step_free(step);
+    test_free(step);
+}
+
+/* Beside sequences that decode a prompt gets a part of the chunk; alone, or beside one that pauses, all. */
+static void test_a_prompt_beside_others_gets_a_part(void **state)
+{
+    (void)state;
+    struct step *step = test_malloc(sizeof *step);
+    struct engine_event event = {.kind = EVENT_TOKEN};
+    step_init(step);
+    add(step, 10, 12, NULL);
+    add(step, 500, 0, NULL);
+    batch_build(&step->engine);
+    assert_int_equal(step->requests[1].step_tokens, CHUNK / MIXED_PART);
+    assert_int_equal(step->engine.batch.n_tokens, CHUNK / MIXED_PART + 1);
+    assert_true(stream_push(&step->requests[0].stream, &event, 0));
+    assert_true(stream_push(&step->requests[0].stream, &event, 0));
+    batch_build(&step->engine);
+    assert_int_equal(step->engine.batch.n_tokens, CHUNK);
     step_free(step);
     test_free(step);
 }
@@ -306,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_decoders_and_prompts_share_a_step),
         cmocka_unit_test(test_a_late_reader_pauses_only_itself),
+        cmocka_unit_test(test_a_prompt_beside_others_gets_a_part),
         cmocka_unit_test(test_scored_prompts_share_the_rows),
         cmocka_unit_test(test_a_chunk_smaller_than_the_crowd),
     };

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static int32_t draw(struct sampler *sampler, const struct engine_sampling *setti
     int32_t token = -1;
     struct error error;
     assert_int_equal(sampler_check(settings, sampler->vocab, &error), 0);
-    assert_int_equal(sampler_draw(sampler, settings, &no_penalties, index, logits, &token, &error), 0);
+    assert_int_equal(sampler_draw(sampler, settings, &no_penalties, NULL, index, logits, &token, &error), 0);
     assert_in_range(token, 0, sampler->vocab - 1);
     return token;
 }
@@ -288,8 +289,9 @@ static void test_bad_logits_are_an_error(void **state)
                 memcpy(logits, ramp, sizeof logits);
                 logits[place] = bad[i];
                 struct engine_sampling settings = plain(greedy ? 0 : 1);
-                assert_int_equal(sampler_draw(&sampler, &settings, &no_penalties, 2, logits, &token, &error),
-                                 ERROR_INTERNAL);
+                assert_int_equal(
+                    sampler_draw(&sampler, &settings, &no_penalties, NULL, 2, logits, &token, &error),
+                    ERROR_INTERNAL);
                 assert_non_null(strstr(error.message, "not finite"));
             }
     sampler_free(&sampler);
@@ -383,11 +385,50 @@ static void test_penalties_steer_the_draw(void **state)
     assert_int_equal(penalties_init(&penalties, &settings, &arena, SMALL, SMALL, NULL), 0);
     const int32_t order[SMALL] = {2, 5, 6, 0, 3, 7, 1, 4}; /* best first, each once */
     for (uint32_t i = 0; i < SMALL; i++) {
-        assert_int_equal(sampler_draw(&sampler, &settings, &penalties, i, ramp, &token, NULL), 0);
+        assert_int_equal(sampler_draw(&sampler, &settings, &penalties, NULL, i, ramp, &token, NULL), 0);
         assert_int_equal(token, order[i]);
         penalties_add(&penalties, token, true);
     }
     arena_free(&arena);
+    sampler_free(&sampler);
+}
+
+/* The distribution among allowed tokens is that of the same logits without the others. */
+static void test_only_what_is_allowed(void **state)
+{
+    (void)state;
+    struct sampler sampler;
+    const float logits[SMALL] = {9, 1, FLT_MAX, 2, -FLT_MAX, 8, 3, 7};
+    const uint32_t allowed = 1u << 1 | 1u << 3 | 1u << 6, lowest = 1u << 4;
+    assert_int_equal(sampler_init(&sampler, SMALL, NULL), 0);
+    for (int i = 0; i < 6; i++) {
+        struct engine_sampling settings = plain(i ? 1 : 0);
+        settings.top_k = i == 2 ? 5 : 0; /* more than are allowed */
+        settings.top_p = i == 3 ? 0.999f : 1;
+        settings.min_p = i == 4 ? 0.01f : 0;
+        settings.temperature *= i == 5 ? 100 : 1;
+        uint32_t counts[SMALL] = {0};
+        int32_t token = -1;
+        for (uint32_t n = 0; n < 5000; n++) {
+            assert_int_equal(
+                sampler_draw(&sampler, &settings, &no_penalties, &allowed, n, logits, &token, NULL), 0);
+            counts[token]++;
+        }
+        assert_int_equal(counts[1] + counts[3] + counts[6], 5000);
+        double e[SMALL] = {0}, t = (double)(i ? settings.temperature : 1), sum = 0;
+        for (int j = 1; j <= 6; j++)
+            sum += e[j] = allowed >> j & 1 ? exp((double)logits[j] / t) : 0;
+        for (int j = 0; j < SMALL; j++)
+            e[j] /= sum;
+        if (i)
+            assert_true(chi_square(counts, e, 5000) < 16); /* 2 degrees of freedom: p = 0.0003 */
+        else
+            assert_int_equal(counts[6], 5000);
+        /* the least probable token of all, when there is no other */
+        assert_int_equal(sampler_draw(&sampler, &settings, &no_penalties, &lowest, 0, logits, &token, NULL),
+                         0);
+        assert_int_equal(token, 4);
+    }
     sampler_free(&sampler);
 }
 
@@ -427,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_settings_are_checked_by_name),
         cmocka_unit_test(test_penalties),
         cmocka_unit_test(test_penalties_steer_the_draw),
+        cmocka_unit_test(test_only_what_is_allowed),
         cmocka_unit_test(test_logprobs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

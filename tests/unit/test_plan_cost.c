@@ -53,11 +53,14 @@ static void test_attend(void **state)
                                              .n_outputs = 3 * outputs,
                                              .n_sequences = 3,
                                              .context = context,
-                                             .kv_bits = 8};
+                                             .kv_bits = 16};
                     double met, distinct;
                     count_keys(outputs, context + fresh, window, &met, &distinct);
                     struct plan_cost cost = plan_op_cost(&plan, &op, &step);
-                    assert_true(cost.kv_read_bytes == 3 * distinct * 2 * (8 + 4));
+                    assert_true(cost.kv_read_bytes == 3 * distinct * 2 * (8 + 4) * 2);
+                    step.kv_bits = 8; /* a scale each for the key and the value */
+                    assert_true(plan_op_cost(&plan, &op, &step).kv_read_bytes ==
+                                3 * distinct * 2 * (8 + 2 + 4 + 2));
                     assert_true(cost.flops == 3 * met * 4 * 2 * (8 + 4));
                     assert_true(cost.weight_bytes == 0 && cost.kv_write_bytes == 0);
                 }
@@ -75,6 +78,10 @@ static void test_caches(void **state)
     struct plan plan = plan_with(caches);
     plan.n_caches = 4;
     assert_int_equal(plan_kv_bytes_per_token(&plan, 16), 2 * (24 + 16 + 576));
+    /* of 8 bits a scale of two bytes for every 32 numbers of a key or value, or what is left of them */
+    assert_int_equal(plan_kv_bytes_per_token(&plan, 8), 24 + 4 * 2 + 16 + 2 * 2 + 576 + 18 * 2);
+    assert_int_equal(plan_kv_vector_bytes(33, 8), 33 + 2 * 2);
+    assert_int_equal(plan_kv_vector_bytes(33, 32), 33 * 4);
     struct plan_op op = {.kind = PLAN_KV_STORE};
     struct plan_step step = {.n_tokens = 5, .n_outputs = 1, .n_sequences = 1, .kv_bits = 32};
     op.kv_store.cache = 2; /* a latent's values are part of its keys */

@@ -1,4 +1,4 @@
-#include "profile/version.h"
+#include "base/version.h"
 
 #include <stddef.h>
 

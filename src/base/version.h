@@ -1,6 +1,6 @@
 /* Which program this is. */
-#ifndef LLMIND_PROFILE_VERSION_H
-#define LLMIND_PROFILE_VERSION_H
+#ifndef LLMIND_BASE_VERSION_H
+#define LLMIND_BASE_VERSION_H
 
 const char *version_number(void); /* "0.1.0" */
 const char *

@@ -1,0 +1,356 @@
+/* llmind serve: opens what a server stands on, lets it run, and takes it down again.
+ *
+ * The port is opened before the model is loaded, so that /health can tell that it is loading, and so that a
+ * port that is taken is said at once. A database that cannot be opened does not stop the server: chats are
+ * then not saved, and say so. On SIGTERM or Ctrl-C running answers get a few seconds to end; should anything
+ * hang all the same, the program ends after 9.7 s without it. */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/session.h"
+#include "http/server.h"
+#include "service/chats.h"
+#include "service/host.h"
+#include "service/live.h"
+#include "service/performance.h"
+#include "service/places.h"
+#include "service/services.h"
+#include "service/settings.h"
+#include "store/store.h"
+
+enum {
+    DEFAULT_PORT = 8000,
+    DEFAULT_SEQUENCES = 32,
+    DEFAULT_QUEUE = 128,
+    MAX_NAMES = 32,
+    MIN_KEY_BYTES = 8,
+    MAX_KEY_BYTES = 512,
+    LOAD_WAIT_MS = 600000,
+    DRAIN_MS = 7000,
+    LAST_RESORT_MS = 9700
+};
+enum {
+    ID_MODEL = 'm',
+    ID_HOST = 'H',
+    ID_PORT = 'p',
+    ID_SEQUENCES = 300,
+    ID_QUEUE,
+    ID_KEY_FILE,
+    ID_ALLOW_HOST,
+    ID_ALLOW_ORIGIN,
+    ID_DATA_DIR,
+    ID_LOG,
+    ID_NO_PRELOAD
+};
+
+static const struct cli_option options[] = {
+    {ID_MODEL, 'm', "model", "MODEL", "the model to load at the start (default builtin)"},
+    {ID_HOST, 0, "host", "ADDRESS", "address to listen on (default 127.0.0.1; others need an API key)"},
+    {ID_PORT, 'p', "port", "N", "port to listen on (default 8000; 0: any free one)"},
+    {ID_SEQUENCES, 0, "max-sequences", "N", "answers that are generated at the same time (default 32)"},
+    {ID_QUEUE, 0, "queue", "N", "requests that may wait; more are told to try again (default 128)"},
+    {ID_KEY_FILE, 0, "api-key-file", "FILE", "file with the API key that requests must send"},
+    {ID_ALLOW_HOST, 0, "allow-host", "NAME", "a further name this server goes by; may be repeated"},
+    {ID_ALLOW_ORIGIN, 0, "allow-origin", "ORIGIN", "web origin that may use it (CORS); may be repeated"},
+    {ID_DATA_DIR, 0, "data-dir", "FOLDER", "where chats and settings are kept"},
+    {ID_LOG, 0, "log", "FORMAT", "text, json or off (default text), on standard error"},
+    {ID_NO_PRELOAD, 0, "no-preload", NULL, "load the model with the first request"},
+    {0, 0, NULL, NULL, NULL}};
+
+static const struct cli_spec spec = {
+    .command = "serve",
+    .arguments = "[options]",
+    .about = "Serves models over HTTP: the OpenAI API under /v1, everything else under /api, and\n"
+             "/openapi.json, which describes it all. Only this machine can reach it unless --host says "
+             "otherwise.\n"
+             "LLMIND_API_KEY in the environment sets the API key as --api-key-file does.",
+    .options = options,
+    .engine_options = true,
+    .max_positional = 0,
+    .examples = "  llmind serve\n"
+                "  llmind serve --model mlx-community/Qwen3-0.6B-4bit --ctx 8192 --kv-bits 8\n"
+                "  llmind serve --host 0.0.0.0 --api-key-file key --allow-host llm.example.com\n"};
+
+struct wish {
+    struct http_server_options http;
+    const char *model, *key_file, *data_dir;
+    const char *hosts[MAX_NAMES], *origins[MAX_NAMES];
+    char key[MAX_KEY_BYTES + 1];
+    enum log_level log_level;
+    bool log_json, preload;
+};
+
+/* ---- options ---- */
+
+static void add_name(struct cli_parser *parser, const char **names, size_t *n)
+{
+    if (*n == MAX_NAMES)
+        error_set(&parser->error, ERROR_LIMIT, "%s may be given %d times", parser->option, MAX_NAMES);
+    else
+        names[(*n)++] = parser->value;
+}
+
+static void add_origin(struct cli_parser *parser, struct wish *wish)
+{
+    const char *scheme_end = strstr(parser->value, "://");
+    if (!scheme_end || !scheme_end[3] || strpbrk(scheme_end + 3, "/*?# "))
+        error_set(&parser->error, ERROR_INVALID,
+                  "%s wants an origin, like https://example.com (no path, no '*'), not '%s'", parser->option,
+                  parser->value);
+    else
+        add_name(parser, wish->origins, &wish->http.n_allowed_origins);
+}
+
+static void set_log(struct cli_parser *parser, struct wish *wish)
+{
+    bool off = strcmp(parser->value, "off") == 0, json = strcmp(parser->value, "json") == 0;
+    if (!off && !json && strcmp(parser->value, "text") != 0)
+        error_set(&parser->error, ERROR_INVALID, "--log wants text, json or off, not '%s'", parser->value);
+    wish->log_level = off ? LOG_LEVEL_OFF : LOG_LEVEL_INFO;
+    wish->log_json = json;
+}
+
+static void take_option(struct cli_parser *parser, int id, struct wish *wish)
+{
+    uint32_t port;
+    switch (id) {
+    case ID_MODEL:
+        wish->model = parser->value;
+        break;
+    case ID_HOST:
+        wish->http.host = parser->value;
+        break;
+    case ID_PORT:
+        port = wish->http.port;
+        cli_u32(parser, 0, 65535, &port);
+        wish->http.port = (uint16_t)port;
+        break;
+    case ID_SEQUENCES:
+        cli_u32(parser, 1, 1024, &parser->engine.max_sequences);
+        break;
+    case ID_QUEUE:
+        cli_u32(parser, 1, 65536, &parser->engine.queue_limit);
+        break;
+    case ID_KEY_FILE:
+        wish->key_file = parser->value;
+        break;
+    case ID_ALLOW_HOST:
+        add_name(parser, wish->hosts, &wish->http.n_allowed_hosts);
+        break;
+    case ID_ALLOW_ORIGIN:
+        add_origin(parser, wish);
+        break;
+    case ID_DATA_DIR:
+        wish->data_dir = parser->value;
+        break;
+    case ID_LOG:
+        set_log(parser, wish);
+        break;
+    case ID_NO_PRELOAD:
+        wish->preload = false;
+        break;
+    default:
+        break;
+    }
+}
+
+/* The key: the file's first line, or LLMIND_API_KEY. Messages never show any of it. */
+static int read_key(struct wish *wish, struct error *error)
+{
+    const char *from = wish->key_file ? wish->key_file : "LLMIND_API_KEY";
+    const char *variable = getenv("LLMIND_API_KEY");
+    if (wish->key_file) {
+        FILE *file = fopen(wish->key_file, "re");
+        if (!file)
+            return error_set(error, ERROR_IO, "cannot read the API key file %s: %s", from, strerror(errno));
+        size_t n = fread(wish->key, 1, MAX_KEY_BYTES, file);
+        fclose(file);
+        wish->key[n] = '\0';
+    } else if (variable && *variable) {
+        snprintf(wish->key, sizeof wish->key, "%s", variable);
+    } else {
+        return 0;
+    }
+    wish->key[strcspn(wish->key, "\r\n")] = '\0';
+    size_t length = strlen(wish->key);
+    bool plain = true;
+    for (size_t i = 0; i < length; i++)
+        plain = plain && wish->key[i] > 0x20 && wish->key[i] < 0x7F;
+    if (!plain || length < MIN_KEY_BYTES || length >= MAX_KEY_BYTES)
+        return error_set(error, ERROR_INVALID,
+                         "%s must hold one line of %d to %d printable characters without blanks, for example "
+                         "from: openssl rand -hex 32",
+                         from, MIN_KEY_BYTES, MAX_KEY_BYTES - 1);
+    wish->http.api_key = wish->key;
+    return 0;
+}
+
+/* ---- what it stands on ---- */
+
+struct house {
+    struct store *store;
+    struct services services;
+    struct http_server *http;
+};
+
+static int open_database(struct house *house, const char *data_dir, struct error *error)
+{
+    char folder[PATH_MAX];
+    struct error reason = {0};
+    int status = 0;
+    if (!data_dir) {
+        status = places_data(folder, sizeof folder, &reason);
+        data_dir = folder;
+    }
+    if (!status)
+        status = store_open(data_dir, &house->store, &reason);
+    if (status) {
+        log_event(LOG_LEVEL_WARNING, "nothing will be saved", "reason=%s", reason.message);
+        fprintf(stderr, "llmind serve: chats and settings will not be saved: %s\n", reason.message);
+    }
+    const char *why = status ? reason.message : NULL;
+    status = chats_open(house->store, why, &house->services.chats, error);
+    return status ? status : settings_open(house->store, why, &house->services.settings, error);
+}
+
+static int open_house(struct house *house, const struct wish *wish, const struct engine_options *engine,
+                      struct error *error)
+{
+    struct services *services = &house->services;
+    struct host_options host = {.engine = *engine, .default_model = wish->model};
+    int status = open_database(house, wish->data_dir, error);
+    if (!status)
+        status = live_open(&services->live, error);
+    if (!status)
+        status = host_open(&host, &services->host, error);
+    if (!status)
+        status = performance_open(services->host, services->live, &services->performance, error);
+    if (!status)
+        status = http_server_open(&wish->http, services, &house->http, error);
+    return status;
+}
+
+static void close_house(struct house *house, uint32_t drain_ms)
+{
+    http_server_close(house->http, drain_ms);
+    performance_close(house->services.performance);
+    host_close(house->services.host);
+    live_close(house->services.live);
+    chats_close(house->services.chats);
+    settings_close(house->services.settings);
+    store_close(house->store);
+}
+
+/* ---- running ---- */
+
+static void print_welcome(const struct house *house, const struct wish *wish)
+{
+    const char *host = wish->http.host;
+    bool bare_v6 = strchr(host, ':') && host[0] != '[';
+    char url[320];
+    snprintf(url, sizeof url, "http://%s%s%s:%u", bare_v6 ? "[" : "", host, bare_v6 ? "]" : "",
+             http_server_port(house->http));
+    printf("LLMind %s listens on %s (Ctrl-C stops it)\n\n"
+           "try:  curl %s/v1/chat/completions -H 'Content-Type: application/json'%s \\\n"
+           "        -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n",
+           version_number(), url, url, wish->http.api_key ? " -H \"Authorization: Bearer $KEY\"" : "");
+    fflush(stdout);
+}
+
+static int preload(struct house *house, struct error *error)
+{
+    struct host_lease lease;
+    int status = host_acquire(house->services.host, NULL, LOAD_WAIT_MS, &lease, error);
+    if (!status)
+        host_release(house->services.host, &lease);
+    return status;
+}
+
+static void *last_resort(void *context)
+{
+    (void)context;
+    const struct timespec wait = {.tv_sec = LAST_RESORT_MS / 1000,
+                                  .tv_nsec = LAST_RESORT_MS % 1000 * 1000000L};
+    nanosleep(&wait, NULL);
+    log_event(LOG_LEVEL_ERROR, "stopped the hard way", "after_ms=%d", LAST_RESORT_MS);
+    _exit(CLI_EXIT_OK);
+}
+
+static void arm_last_resort(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, last_resort, NULL) == 0)
+        pthread_detach(thread);
+}
+
+static void wait_for_interrupt(void)
+{
+    while (!atomic_load(&cli_interrupts)) {
+        struct pollfd wake = {.fd = cli_interrupt_descriptor(), .events = POLLIN};
+        poll(&wake, 1, 1000);
+    }
+}
+
+static int serve(struct wish *wish, const struct engine_options *engine)
+{
+    struct house house = {0};
+    struct error error = {0};
+    int status = open_house(&house, wish, engine, &error);
+    if (!status) {
+        print_welcome(&house, wish);
+        log_event(LOG_LEVEL_INFO, "listening", "host=%s port=%u key=%s", wish->http.host,
+                  http_server_port(house.http), wish->http.api_key ? "needed" : "none");
+        if (wish->preload)
+            status = preload(&house, &error);
+    }
+    if (!status)
+        wait_for_interrupt();
+    if (atomic_load(&cli_interrupts)) {
+        status = 0;
+        arm_last_resort();
+        log_event(LOG_LEVEL_INFO, "stopping", "drain_ms=%d", DRAIN_MS);
+    }
+    close_house(&house, status ? 0 : DRAIN_MS);
+    if (status)
+        return cli_failed("serve", &error);
+    log_event(LOG_LEVEL_INFO, "stopped", NULL);
+    return CLI_EXIT_OK;
+}
+
+int cli_serve(int argc, char **argv)
+{
+    struct wish wish = {.http = {.host = "127.0.0.1", .port = DEFAULT_PORT},
+                        .model = "builtin",
+                        .log_level = LOG_LEVEL_INFO,
+                        .preload = true};
+    struct cli_parser parser;
+    struct error error = {0};
+    int id;
+    cli_begin(&parser, &spec, argc, argv);
+    parser.engine.max_sequences = DEFAULT_SEQUENCES;
+    parser.engine.queue_limit = DEFAULT_QUEUE;
+    while ((id = cli_next(&parser)) > 0)
+        take_option(&parser, id, &wish);
+    if (id < 0)
+        return cli_leave(&parser, id);
+    if (read_key(&wish, &error))
+        return cli_failed("serve", &error);
+    wish.http.allowed_hosts = wish.hosts;
+    wish.http.allowed_origins = wish.origins;
+    log_open(wish.log_level, wish.log_json);
+    signal(SIGPIPE, SIG_IGN); /* writing to a client that is gone is an error code, not a signal */
+    cli_catch_interrupts();
+    return serve(&wish, &parser.engine);
+}

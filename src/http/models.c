@@ -1,0 +1,230 @@
+/* Models: what there is, what is loaded, loading and unloading. Names are those of the catalogue, never
+ * paths: what is not in the list does not exist here, whatever lies on the disk.
+ */
+#include <string.h>
+
+#include "http/exchange.h"
+#include "http/fields.h"
+#include "http/router.h"
+#include "platform/clock.h"
+#include "service/catalog.h"
+#include "service/figures.h"
+#include "service/host.h"
+#include "service/performance.h"
+
+enum {
+    NAME_BYTES = 512,
+    LOAD_WAIT_MS = 60000, /* for running answers to end, and for another change of models */
+    UNLOAD_WAIT_MS = 30000
+};
+
+/* ---- the list ---- */
+
+static void put_count(struct figures *figures, json_t *object, const char *name, uint64_t value,
+                      const char *reason)
+{
+    if (value)
+        figures_count(figures, object, name, value);
+    else
+        figures_null(figures, object, name, reason);
+}
+
+static void put_entry(struct figures *figures, json_t *list, const struct catalog_entry *entry, bool loaded)
+{
+    json_t *item = figures_item(figures, list);
+    const struct model_summary *summary = &entry->summary;
+    const char *reason = entry->problem ? entry->problem : "the model's files do not say";
+    figures_text(figures, item, "name", entry->name, "");
+    figures_text(figures, item, "source", entry->source, "");
+    figures_text(figures, item, "architecture", summary->architecture, reason);
+    figures_text(figures, item, "quantization", summary->quantization, reason);
+    put_count(figures, item, "parameters", summary->parameters, reason);
+    put_count(figures, item, "size_bytes", summary->file_bytes, reason);
+    put_count(figures, item, "context", summary->context, reason);
+    figures_flag(figures, item, "supported", summary->supported && !entry->problem);
+    figures_flag(figures, item, "loaded", loaded);
+    if (json_object_set_new(item, "problem", entry->problem ? json_string(entry->problem) : json_null()))
+        figures->failed = true;
+}
+
+/* A model that the command line named by its folder is in no list but serves all the same. */
+static void put_loaded_folder(struct figures *figures, json_t *list, const struct host_state *state)
+{
+    struct catalog_entry entry = {.name = (char *)state->model, .source = "command line"};
+    struct error problem = {0};
+    if (model_summarize(state->info.model_path, &entry.summary, &problem))
+        entry.problem = problem.message;
+    put_entry(figures, list, &entry, true);
+    model_summary_free(&entry.summary);
+}
+
+static void get_models(struct http_exchange *exchange)
+{
+    struct catalog catalog;
+    struct host_state state;
+    struct error error = {0};
+    struct figures figures = {0};
+    if (catalog_scan(&catalog, &error)) {
+        http_reply_error(exchange, &error, NULL);
+        return;
+    }
+    host_state(http_services(exchange)->host, &state);
+    bool found = false;
+    json_t *body = json_object();
+    json_t *list = figures_array(&figures, body, "models");
+    for (size_t i = 0; i < catalog.count; i++) {
+        bool loaded = state.has_info && strcmp(catalog.entries[i].name, state.model) == 0;
+        put_entry(&figures, list, &catalog.entries[i], loaded);
+        found = found || loaded;
+    }
+    if (state.has_info && !found)
+        put_loaded_folder(&figures, list, &state);
+    figures_text(&figures, body, "loaded", state.has_info ? state.model : NULL,
+                 state.phase == HOST_EMPTY ? "no model is loaded; the next request loads one"
+                                           : "a model is being loaded");
+    catalog_free(&catalog);
+    if (figures.failed) {
+        json_decref(body);
+        body = NULL;
+    }
+    http_reply_json(exchange, 200, body);
+}
+
+/* ---- loading ---- */
+
+/* false: answered. */
+static bool read_options(struct http_exchange *exchange, const json_t *options, struct host_load_options *out)
+{
+    static const char *const known[] = {"threads", "context", "max_sequences", "prefill_chunk",
+                                        "kv_bits", "isa",     "precise"};
+    int64_t threads = 0, context = 0, sequences = 0, chunk = 0, bits = 0;
+    bool precise = false;
+    *out = (struct host_load_options){.precise = -1};
+    if (!options)
+        return true;
+    if (!http_fields_known(exchange, options, known, sizeof known / sizeof *known) ||
+        !http_field_integer(exchange, options, "threads", 1, 1024, &threads) ||
+        !http_field_integer(exchange, options, "context", 1, 1 << 24, &context) ||
+        !http_field_integer(exchange, options, "max_sequences", 1, 1024, &sequences) ||
+        !http_field_integer(exchange, options, "prefill_chunk", 1, 65536, &chunk) ||
+        !http_field_integer(exchange, options, "kv_bits", 8, 32, &bits) ||
+        !http_field_string(exchange, options, "isa", 32, &out->isa) ||
+        !http_field_boolean(exchange, options, "precise", &precise))
+        return false;
+    if (bits != 0 && bits != 8 && bits != 16 && bits != 32) {
+        http_reply_problem(exchange, 400, "invalid_value", "kv_bits", "'kv_bits' is 8, 16 or 32, not %d",
+                           (int)bits);
+        return false;
+    }
+    out->n_threads = (uint32_t)threads;
+    out->context = (uint32_t)context;
+    out->max_sequences = (uint32_t)sequences;
+    out->prefill_chunk = (uint32_t)chunk;
+    out->kv_bits = (uint32_t)bits;
+    if (http_field_given(options, "precise"))
+        out->precise = precise;
+    return true;
+}
+
+/* A path is told apart from a name that is merely unknown, which host_load refuses with the nearest one. */
+static bool check_name(struct http_exchange *exchange, const char *name)
+{
+    if (catalog_name_is_safe(name))
+        return true;
+    http_reply_problem(exchange, 400, "invalid_model_name", "model",
+                       "'model' is a name from GET /api/models, not a path");
+    return false;
+}
+
+static void reply_change_error(struct http_exchange *exchange, const struct error *error)
+{
+    if (error->code == ERROR_BUSY)
+        http_reply_problem(exchange, 409, "model_busy", "model", "%s", error->message);
+    else
+        http_reply_error(exchange, error, "model");
+}
+
+static void reply_loaded(struct http_exchange *exchange, struct model_host *host, double waited_ms)
+{
+    struct host_state state;
+    struct figures figures = {0};
+    host_state(host, &state);
+    json_t *body = json_object();
+    performance_put_model(&figures, body, &state);
+    figures_number(&figures, body, "load_ms", state.has_info ? state.info.load_ms : waited_ms, "");
+    figures_number(&figures, body, "waited_ms", waited_ms, "");
+    if (figures.failed) {
+        json_decref(body);
+        body = NULL;
+    }
+    http_reply_json(exchange, 200, body);
+}
+
+static void load(struct http_exchange *exchange, const json_t *body)
+{
+    static const char *const known[] = {"model", "options", "unload_current"};
+    struct model_host *host = http_services(exchange)->host;
+    const char *name = NULL;
+    json_t *options = NULL;
+    bool unload_current = true;
+    struct host_load_options chosen;
+    struct error error = {0};
+    if (!http_fields_known(exchange, body, known, sizeof known / sizeof *known) ||
+        !http_field_required(exchange, body, "model") ||
+        !http_field_string(exchange, body, "model", NAME_BYTES, &name) ||
+        !http_field_object(exchange, body, "options", &options) ||
+        !http_field_boolean(exchange, body, "unload_current", &unload_current) ||
+        !read_options(exchange, options, &chosen) || !check_name(exchange, name))
+        return;
+    uint64_t start = clock_now_ns();
+    if (host_load(host, name, &chosen, unload_current, LOAD_WAIT_MS, &error))
+        reply_change_error(exchange, &error);
+    else
+        reply_loaded(exchange, host, (double)(clock_now_ns() - start) / 1e6);
+}
+
+static void post_load(struct http_exchange *exchange)
+{
+    json_t *body = http_json_object(exchange, 0);
+    if (body)
+        load(exchange, body);
+    json_decref(body);
+}
+
+/* ---- unloading ---- */
+
+static void unload(struct http_exchange *exchange, const json_t *body)
+{
+    struct model_host *host = http_services(exchange)->host;
+    struct host_state state;
+    struct error error = {0};
+    struct figures figures = {0};
+    if (!http_fields_known(exchange, body, NULL, 0))
+        return;
+    host_state(host, &state);
+    if (host_unload(host, UNLOAD_WAIT_MS, &error)) {
+        reply_change_error(exchange, &error);
+        return;
+    }
+    json_t *answer = json_object();
+    figures_text(&figures, answer, "unloaded", state.has_info ? state.model : NULL, "no model was loaded");
+    http_reply_json(exchange, 200, answer);
+}
+
+static void post_unload(struct http_exchange *exchange)
+{
+    json_t *body = http_json_object(exchange, 1);
+    if (body)
+        unload(exchange, body);
+    json_decref(body);
+}
+
+static const struct http_route routes[] = {
+    {"GET", "/api/models", get_models, "Every model there is, with what its files say", NULL, "ModelList", 0},
+    {"POST", "/api/models/load", post_load,
+     "Loads a model, replacing the loaded one, and answers when it is ready", "ModelLoad", "ModelLoaded", 0},
+    {"POST", "/api/models/unload", post_unload, "Unloads the model once its answers have ended", "Empty",
+     "ModelUnloaded", 0},
+};
+
+const struct http_route_table model_routes = {routes, sizeof routes / sizeof *routes};

@@ -1,0 +1,232 @@
+/* Runs the answers of one request. One pump serves both kinds of response: it takes pieces from whichever
+ * answer has some and gives them to the stream or to the collector. Everything that is there already goes out
+ * in one write; only when nothing is there does the pump wait.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/openai.h"
+#include "service/live.h"
+
+enum {
+    ENOUGH_BYTES = 64 << 10, /* for one write */
+    SLICE_MS = 5,            /* of waiting on one answer while others may have something */
+    PATIENCE_MS = 250        /* of one turn of a response that is collected */
+};
+
+static void job_free(struct openai_job *job)
+{
+    for (uint32_t i = 0; i < job->n_choices; i++) {
+        struct openai_choice *choice = &job->choices[i];
+        struct buffer *buffers[] = {&choice->text,         &choice->reasoning, &choice->calls,
+                                    &choice->logprobs,     &choice->names,     &choice->values,
+                                    &choice->alternatives, &choice->offsets};
+        answer_close(choice->answer);
+        for (size_t b = 0; b < sizeof buffers / sizeof *buffers; b++)
+            buffer_free(buffers[b]);
+        free(choice->echo);
+    }
+    free(job->choices);
+    buffer_free(&job->head);
+    free(job);
+}
+
+/* ---- the pump ---- */
+
+static void fail(struct openai_job *job, const struct error *error)
+{
+    if (!job->failure.code)
+        job->failure = *error;
+}
+
+static void take_piece(struct openai_job *job, struct openai_choice *choice, const struct answer_piece *piece,
+                       struct buffer *out)
+{
+    if (piece->kind == ANSWER_PROGRESS)
+        return;
+    if (piece->kind == ANSWER_END) {
+        choice->ended = true;
+        choice->end = *piece;
+        job->n_ended++;
+        if (piece->finish == FINISH_ERROR) {
+            fail(job, &piece->error);
+            return;
+        }
+        if (piece->finish == FINISH_CANCELLED) {
+            struct error error = {0};
+            error_set(&error, ERROR_CANCELLED,
+                      "the answer was cut off: the model is being unloaded, or the "
+                      "server is stopping; try again");
+            fail(job, &error);
+            return;
+        }
+    }
+    if (job->stream)
+        openai_write_chunk(job, choice, piece, out);
+    else
+        openai_collect(job, choice, piece);
+}
+
+/* Takes what one answer has, waiting for the first piece at most wait_ms. True: there was some. */
+static bool drain(struct openai_job *job, struct openai_choice *choice, struct buffer *out, int wait_ms)
+{
+    struct answer_piece piece;
+    bool any = false;
+    while (!choice->ended && !job->failure.code && out->length < ENOUGH_BYTES &&
+           answer_next(choice->answer, &piece, any ? 0 : wait_ms) == 1) {
+        take_piece(job, choice, &piece, out);
+        any = true;
+    }
+    return any;
+}
+
+/* 1 while more may come, 0 when all have ended or one has failed. */
+static int pump(struct openai_job *job, struct buffer *out, int wait_ms)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < job->n_choices; i++)
+        any = drain(job, &job->choices[i], out, 0) || any;
+    uint32_t running = job->n_choices - job->n_ended;
+    while (!any && running && !job->failure.code && wait_ms > 0) {
+        int slice = running > 1 && wait_ms > SLICE_MS ? SLICE_MS : wait_ms;
+        wait_ms -= slice;
+        for (uint32_t i = 0; i < job->n_choices; i++) {
+            bool first_running = !any && slice > 0 && !job->choices[i].ended;
+            any = drain(job, &job->choices[i], out, first_running ? slice : 0) || any;
+            if (first_running)
+                slice = 0;
+        }
+    }
+    return job->n_ended < job->n_choices && !job->failure.code;
+}
+
+/* ---- the two kinds of response ---- */
+
+static void job_gone(void *context)
+{
+    struct openai_job *job = context;
+    atomic_store(&job->gone, true);
+    for (uint32_t i = 0; i < job->n_choices; i++)
+        answer_cancel(job->choices[i].answer);
+}
+
+static int stream_next(void *context, struct buffer *out, int wait_ms)
+{
+    struct openai_job *job = context;
+    if (pump(job, out, wait_ms))
+        return 1;
+    if (job->failure.code && atomic_load(&job->gone))
+        return 0; /* cut off by its client: nobody is there to be told */
+    if (job->failure.code)
+        openai_write_failure(&job->failure, out);
+    else
+        openai_write_last(job, out);
+    job->told = true;
+    return 0;
+}
+
+static void stream_close(void *context)
+{
+    struct openai_job *job = context;
+    if (!job->told)
+        live_count_disconnect(job->services->live);
+    job_free(job);
+}
+
+static void reply_whole(struct http_exchange *exchange, struct openai_job *job)
+{
+    struct buffer body = {0};
+    http_watch(exchange, job_gone, job);
+    while (pump(job, &body, PATIENCE_MS))
+        ;
+    http_unwatch(exchange);
+    if (atomic_load(&job->gone)) {
+        live_count_disconnect(job->services->live);
+        http_reply_problem(exchange, 503, "cancelled", NULL, "the client is gone, or the server is stopping");
+    } else if (job->failure.code) {
+        http_reply_error(exchange, &job->failure, NULL);
+    } else {
+        openai_write_body(job, &body);
+        if (body.failed)
+            http_reply_problem(exchange, 503, NULL, NULL, "not enough memory for this response");
+        else
+            http_reply_bytes(exchange, 200, "application/json", body.data, body.length);
+    }
+    buffer_free(&body);
+    job_free(job);
+}
+
+/* ---- opening ---- */
+
+static int open_choice(struct openai_job *job, struct openai_wish *wish, const struct openai_prompts *prompts,
+                       size_t prompt, uint32_t copy, struct error *error)
+{
+    struct openai_choice *choice = &job->choices[job->n_choices];
+    struct answer_options options = wish->options;
+    /* choices of one prompt differ although their seed was given: by their number */
+    options.submit.sampling.seed += copy;
+    if (prompts->set)
+        prompts->set(prompts->context, prompt, &options.submit);
+    int status = answer_open(job->services, &options, &choice->answer, error);
+    if (status)
+        return status;
+    choice->index = job->n_choices++;
+    choice->first_of_prompt = copy == 0;
+    if (wish->echo) {
+        choice->echo = prompts->text(prompts->context, prompt, answer_engine(choice->answer));
+        if (!choice->echo)
+            return error_memory(error, "the prompt's text", 0);
+    }
+    return 0;
+}
+
+static struct openai_job *job_open(struct http_exchange *exchange, struct openai_wish *wish, size_t n_choices)
+{
+    struct openai_job *job = calloc(1, sizeof *job);
+    struct openai_choice *choices = calloc(n_choices, sizeof *choices);
+    if (!job || !choices) {
+        free(job);
+        free(choices);
+        return NULL;
+    }
+    atomic_init(&job->gone, false);
+    job->services = http_services(exchange);
+    job->choices = choices;
+    job->chat = wish->chat;
+    job->stream = wish->stream;
+    job->include_usage = wish->include_usage;
+    job->logprobs = wish->options.submit.logprobs;
+    snprintf(job->id, sizeof job->id, "%s-%s", job->chat ? "chatcmpl" : "cmpl", http_request_id(exchange));
+    return job;
+}
+
+void openai_run(struct http_exchange *exchange, struct openai_wish *wish,
+                const struct openai_prompts *prompts)
+{
+    struct error error = {0};
+    bool model_refused = false;
+    struct openai_job *job = job_open(exchange, wish, prompts->count * (size_t)wish->n);
+    if (!job) {
+        http_reply_problem(exchange, 503, NULL, NULL, "not enough memory for this request");
+        return;
+    }
+    wish->options.model_refused = &model_refused;
+    int status = 0;
+    for (size_t i = 0; !status && i < prompts->count; i++)
+        for (uint32_t copy = 0; !status && copy < (uint32_t)wish->n; copy++)
+            status = open_choice(job, wish, prompts, i, copy, &error);
+    if (status) {
+        openai_reply_failure(exchange, wish, &error, model_refused);
+        job_free(job);
+        return;
+    }
+    openai_write_head(job, job->choices[0].answer);
+    if (!job->stream) {
+        reply_whole(exchange, job);
+        return;
+    }
+    struct http_source source = {
+        .next = stream_next, .close = stream_close, .gone = job_gone, .context = job};
+    http_reply_stream(exchange, &source);
+}

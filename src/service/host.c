@@ -1,0 +1,429 @@
+/* Leases and turns: who may use the loaded model, and who may change it. See host_internal.h for the rule and
+ * host_change.c for the changing. */
+#include "service/host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <stdio.h>
+
+#include "platform/clock.h"
+#include "service/catalog.h"
+#include "service/host_internal.h"
+#include "worker/client.h"
+
+/* ---- turns ---- */
+
+static struct timespec deadline_in(uint32_t wait_ms)
+{
+    uint64_t ns = clock_now_ns() + (uint64_t)wait_ms * 1000000u;
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+}
+
+static int stopping(struct error *error)
+{
+    return error_set(error, ERROR_CANCELLED, "the server is stopping");
+}
+
+/* Waits for `changed`. The lock is held. False when the time is up. */
+static bool wait_until(struct model_host *host, const struct timespec *deadline)
+{
+    return pthread_cond_timedwait(&host->changed, &host->lock, deadline) != ETIMEDOUT;
+}
+
+static void end_turn(struct model_host *host, struct host_turn *turn)
+{
+    struct host_turn *previous = NULL, *at = host->first;
+    while (at != turn) {
+        previous = at;
+        at = at->next;
+    }
+    *(previous ? &previous->next : &host->first) = turn->next;
+    if (host->last == turn)
+        host->last = previous;
+    host->n_turns--;
+    pthread_cond_broadcast(&host->changed);
+}
+
+/* The lock is held, before and after. On success the caller is the driver until end_turn. */
+static int begin_turn(struct model_host *host, struct host_turn *turn, const struct timespec *deadline,
+                      struct error *error)
+{
+    bool in_time = true;
+    *turn = (struct host_turn){0};
+    if (host->first)
+        host->last->next = turn;
+    else
+        host->first = turn;
+    host->last = turn;
+    host->n_turns++;
+    while (host->first != turn && !host->closing && in_time)
+        in_time = wait_until(host, deadline);
+    if (host->first == turn && !host->closing)
+        return 0;
+    int status = host->closing ? stopping(error)
+                               : error_set(error, ERROR_BUSY,
+                                           "another model is being loaded, or waits to be: try again later");
+    end_turn(host, turn);
+    return status;
+}
+
+/* The driver waits until nobody uses the current model. */
+static int wait_for_leases(struct model_host *host, const struct timespec *deadline, struct error *error)
+{
+    bool in_time = true;
+    while (host->current && host->current->leases && !host->closing && in_time)
+        in_time = wait_until(host, deadline);
+    if (host->closing)
+        return stopping(error);
+    if (host->current && host->current->leases)
+        return error_set(error, ERROR_BUSY, "model '%s' is still answering %u requests: try again later",
+                         host->current->wish.name, host->current->leases);
+    return 0;
+}
+
+/* ---- wishes ---- */
+
+static int copy_word(char *out, size_t capacity, const char *word, const char *what, struct error *error)
+{
+    int length = snprintf(out, capacity, "%s", word ? word : "");
+    if (length < 0 || (size_t)length >= capacity)
+        return error_set(error, ERROR_LIMIT, "%s is longer than %zu bytes", what, capacity - 1);
+    return 0;
+}
+
+/* Finds the folder of a name; the default model, which may be any folder, goes by its own name. */
+static int find_model(const struct model_host *host, const char *model, struct host_wish *wish,
+                      struct error *error)
+{
+    if (strcmp(model, host->standard.name) == 0) {
+        memcpy(wish->path, host->standard.path, sizeof wish->path);
+        memcpy(wish->name, host->standard.name, sizeof wish->name);
+        return 0;
+    }
+    int status = copy_word(wish->name, sizeof wish->name, model, "the model's name", error);
+    return status ? status : catalog_find(model, wish->path, sizeof wish->path, error);
+}
+
+/* What a request means by a model: with the options it was loaded with last, or those of the start. */
+static int make_wish(struct model_host *host, const char *model, struct host_wish *wish, struct error *error)
+{
+    pthread_mutex_lock(&host->lock);
+    struct host_wish recent = host->recent;
+    pthread_mutex_unlock(&host->lock);
+    *wish = host->standard;
+    if (!model || !*model) {
+        if (recent.path[0])
+            *wish = recent;
+        else if (!wish->path[0])
+            return error_set(error, ERROR_NOT_FOUND,
+                             "no model is named, none is loaded, and there is no default one");
+        return 0;
+    }
+    int status = find_model(host, model, wish, error);
+    if (!status && strcmp(wish->path, recent.path) == 0)
+        *wish = recent;
+    return status;
+}
+
+static int apply(struct host_wish *wish, const struct host_load_options *options, struct error *error)
+{
+    if (!options)
+        return 0;
+    if (options->n_threads)
+        wish->options.n_threads = options->n_threads;
+    if (options->context)
+        wish->options.context = options->context;
+    if (options->max_sequences)
+        wish->options.max_sequences = options->max_sequences;
+    if (options->prefill_chunk)
+        wish->options.prefill_chunk = options->prefill_chunk;
+    if (options->kv_bits)
+        wish->options.kv_bits = options->kv_bits;
+    if (options->precise >= 0)
+        wish->options.precise = options->precise > 0;
+    return options->isa ? copy_word(wish->isa, sizeof wish->isa, options->isa, "isa", error) : 0;
+}
+
+/* ---- leases ---- */
+
+/* The lock is held. */
+static void lend(struct model_host *host, struct host_lease *lease)
+{
+    host->current->leases++;
+    host->n_leases++;
+    *lease = (struct host_lease){
+        .engine = host->current->engine, .model = host->current->wish.name, .loaded = host->current};
+}
+
+static bool is_current(const struct model_host *host, const struct host_wish *wish)
+{
+    return host->current && strcmp(host->current->wish.path, wish->path) == 0;
+}
+
+/* The driver, the lock held: makes `wish` the current model. */
+static int change(struct model_host *host, const struct host_wish *wish, bool may_unload,
+                  const struct timespec *deadline, struct error *error)
+{
+    int status = host_check_failures(host, wish, error);
+    if (status)
+        return status;
+    /* first, so that the loaded one stays when the other does not fit */
+    pthread_mutex_unlock(&host->lock);
+    status = host_check_fit(host, wish, may_unload, error);
+    pthread_mutex_lock(&host->lock);
+    if (!status)
+        status = wait_for_leases(host, deadline, error);
+    if (status)
+        return status;
+    pthread_mutex_unlock(&host->lock);
+    status = host_replace(host, wish, error);
+    pthread_mutex_lock(&host->lock);
+    return status;
+}
+
+int host_acquire(struct model_host *host, const char *model, uint32_t wait_ms, struct host_lease *lease,
+                 struct error *error)
+{
+    struct timespec deadline = deadline_in(wait_ms);
+    struct host_wish wish;
+    struct host_turn turn;
+    struct host_loaded *gone, *gone_meanwhile = NULL;
+    *lease = (struct host_lease){0};
+    int status = make_wish(host, model, &wish, error);
+    if (status)
+        return status;
+    pthread_mutex_lock(&host->lock);
+    host_notice_death(host, &gone);
+    if (!host->closing && !host->first && is_current(host, &wish)) {
+        lend(host, lease);
+        goto out;
+    }
+    if ((status = begin_turn(host, &turn, &deadline, error)) != 0)
+        goto out;
+    host_notice_death(host, &gone_meanwhile);
+    if (!is_current(host, &wish))
+        status = change(host, &wish, true, &deadline, error);
+    if (!status)
+        lend(host, lease);
+    end_turn(host, &turn);
+out:
+    pthread_mutex_unlock(&host->lock);
+    host_loaded_free(gone);
+    host_loaded_free(gone_meanwhile);
+    return status;
+}
+
+void host_release(struct model_host *host, struct host_lease *lease)
+{
+    struct host_loaded *loaded = lease->loaded, *gone = NULL;
+    if (!loaded)
+        return;
+    *lease = (struct host_lease){0};
+    pthread_mutex_lock(&host->lock);
+    loaded->leases--;
+    host->n_leases--;
+    if (loaded->detached && !loaded->leases)
+        gone = loaded;
+    pthread_cond_broadcast(&host->changed);
+    pthread_mutex_unlock(&host->lock);
+    host_loaded_free(gone);
+}
+
+/* ---- by hand ---- */
+
+int host_load(struct model_host *host, const char *model, const struct host_load_options *options,
+              bool unload_current, uint32_t wait_ms, struct error *error)
+{
+    struct timespec deadline = deadline_in(wait_ms);
+    struct host_wish wish = host->standard;
+    struct host_turn turn;
+    struct host_loaded *gone = NULL;
+    int status =
+        model && *model ? find_model(host, model, &wish, error) : make_wish(host, NULL, &wish, error);
+    if (!status)
+        status = apply(&wish, options, error);
+    if (status)
+        return status;
+    pthread_mutex_lock(&host->lock);
+    if ((status = begin_turn(host, &turn, &deadline, error)) == 0) {
+        host_notice_death(host, &gone);
+        if (!host->current || !host_wish_equal(&host->current->wish, &wish))
+            status = change(host, &wish, unload_current, &deadline, error);
+        end_turn(host, &turn);
+    }
+    pthread_mutex_unlock(&host->lock);
+    host_loaded_free(gone);
+    return status;
+}
+
+int host_unload(struct model_host *host, uint32_t wait_ms, struct error *error)
+{
+    struct timespec deadline = deadline_in(wait_ms);
+    struct host_turn turn;
+    struct host_loaded *gone = NULL, *old = NULL;
+    pthread_mutex_lock(&host->lock);
+    int status = begin_turn(host, &turn, &deadline, error);
+    if (!status) {
+        host_notice_death(host, &gone);
+        status = wait_for_leases(host, &deadline, error);
+        if (!status && host->current) {
+            old = host->current;
+            host_detach(host, old);
+            pthread_mutex_unlock(&host->lock);
+            host_loaded_free(old); /* its memory is back before the next one's turn */
+            pthread_mutex_lock(&host->lock);
+        }
+        host->recent = status ? host->recent : (struct host_wish){0};
+        end_turn(host, &turn);
+    }
+    pthread_mutex_unlock(&host->lock);
+    host_loaded_free(gone);
+    return status;
+}
+
+/* ---- what there is ---- */
+
+static const char *keep(struct host_state *out, size_t *used, const char *text)
+{
+    if (!text)
+        return NULL;
+    size_t length = strlen(text), room = sizeof out->text - *used;
+    if (length >= room) /* a very long path is cut, never left out */
+        length = room ? room - 1 : 0;
+    char *copy = out->text + *used;
+    if (!room)
+        return "";
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    *used += length + 1;
+    return copy;
+}
+
+static void describe(struct host_state *out, const struct host_loaded *loaded)
+{
+    size_t used = 0;
+    out->has_info = true;
+    out->info = *engine_info(loaded->engine);
+    /* the path last: the only long one */
+    out->info.backend = keep(out, &used, out->info.backend);
+    out->info.isa = keep(out, &used, out->info.isa);
+    out->info.architecture = keep(out, &used, out->info.architecture);
+    out->info.quantization = keep(out, &used, out->info.quantization);
+    out->info.model_name = keep(out, &used, out->info.model_name);
+    out->info.model_path = keep(out, &used, out->info.model_path);
+    engine_stats(loaded->engine, &out->stats);
+    worker_memory(loaded->engine, &out->memory);
+    out->worker_pid = worker_pid(loaded->engine);
+    out->loaded_unix = loaded->loaded_unix;
+}
+
+void host_state(struct model_host *host, struct host_state *out)
+{
+    struct host_loaded *gone;
+    memset(out, 0, sizeof *out);
+    pthread_mutex_lock(&host->lock);
+    host_notice_death(host, &gone);
+    const struct host_loaded *current = host->current;
+    const char *name = current ? current->wish.name : host->is_loading ? host->loading_name : "";
+    snprintf(out->model, sizeof out->model, "%s", name);
+    out->phase = host->is_loading ? HOST_LOADING
+                 : !current       ? HOST_EMPTY
+                 : host->first    ? HOST_CHANGING
+                                  : HOST_READY;
+    if (current)
+        describe(out, current);
+    out->leases = host->n_leases;
+    out->waiting = host->n_turns;
+    out->loads = host->loads;
+    out->failures = host->failures;
+    memcpy(out->last_failure, host->last_failure, sizeof out->last_failure);
+    pthread_mutex_unlock(&host->lock);
+    host_loaded_free(gone);
+}
+
+/* ---- opening and closing ---- */
+
+/* The last part of a folder's path, for names in answers: no path leaves the program. */
+static const char *folder_name(const char *path, size_t *length)
+{
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/')
+        begin--;
+    *length = end - begin;
+    return path + begin;
+}
+
+static int set_default(struct host_wish *standard, const char *model, struct error *error)
+{
+    if (!model || !*model)
+        return 0;
+    int status = catalog_find(model, standard->path, sizeof standard->path, NULL);
+    if (!status)
+        return copy_word(standard->name, sizeof standard->name, model, "the model's name", error);
+    if ((status = catalog_resolve(model, standard->path, sizeof standard->path, error)) != 0)
+        return status;
+    size_t length;
+    const char *name = folder_name(standard->path, &length);
+    if (!length || length >= sizeof standard->name)
+        return error_set(error, ERROR_INVALID, "%s: the folder has no name that a model could have", model);
+    memcpy(standard->name, name, length);
+    standard->name[length] = '\0';
+    return 0;
+}
+
+int host_open(const struct host_options *options, struct model_host **out, struct error *error)
+{
+    pthread_condattr_t monotonic;
+    struct model_host *host = calloc(1, sizeof *host);
+    *out = NULL;
+    if (!host)
+        return error_memory(error, "the model host", sizeof *host);
+    struct host_wish *standard = &host->standard;
+    standard->options = options->engine;
+    standard->options.model = standard->options.backend = standard->options.isa = NULL;
+    int status =
+        copy_word(standard->backend, sizeof standard->backend, options->engine.backend, "backend", error);
+    if (!status)
+        status = copy_word(standard->isa, sizeof standard->isa, options->engine.isa, "isa", error);
+    if (!status)
+        status = set_default(standard, options->default_model, error);
+    if (status) {
+        free(host);
+        return status;
+    }
+    pthread_mutex_init(&host->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&host->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    *out = host;
+    return 0;
+}
+
+/* Whoever has a lease still gives it back: killing the worker ends what it waits for. */
+void host_close(struct model_host *host)
+{
+    if (!host)
+        return;
+    pthread_mutex_lock(&host->lock);
+    host->closing = true;
+    pthread_cond_broadcast(&host->changed);
+    if (host->opening)
+        worker_kill(host->opening);
+    if (host->current && host->current->leases)
+        worker_kill(host->current->engine);
+    while (host->first || host->n_leases)
+        pthread_cond_wait(&host->changed, &host->lock);
+    struct host_loaded *loaded = host->current;
+    pthread_mutex_unlock(&host->lock);
+    host_loaded_free(loaded);
+    pthread_cond_destroy(&host->changed);
+    pthread_mutex_destroy(&host->lock);
+    free(host);
+}

@@ -1,0 +1,77 @@
+/* The model that is loaded: which one, in which worker, since when; loading, replacing and unloading it.
+ *
+ * One model at a time. Whoever wants text acquires the engine (a lease) and releases it after its last event.
+ * Acquiring another model's engine replaces the loaded one as soon as nobody has a lease on it (new requests
+ * for the old one wait behind the change, so that it comes to an end). A worker that died is noticed by its
+ * leases (their requests end with FINISH_ERROR) and by the next acquire, which starts a new one. Any thread.
+ */
+#ifndef LLMIND_SERVICE_HOST_H
+#define LLMIND_SERVICE_HOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "engine/engine.h"
+#include "platform/memory.h"
+
+struct model_host;
+
+struct host_options {
+    struct engine_options engine; /* defaults for every model; .model is not used; strings are copied */
+    const char *default_model;    /* catalogue name (or, from the command line, a folder), copied */
+};
+
+int host_open(const struct host_options *options, struct model_host **out, struct error *error);
+/* Ends the worker, so that whatever runs ends with an error, and waits until every lease was given back and
+ * every waiting host_acquire and host_load has returned (ERROR_CANCELLED). NULL is legal. */
+void host_close(struct model_host *host);
+
+struct host_lease {
+    struct engine *engine;
+    const char *model; /* its name, for responses; lives as long as the lease */
+    void *loaded;      /* private */
+};
+
+/* The engine of a model by its catalogue name; NULL or "": the loaded one, else the default. Loads it when it
+ * is not loaded. Waits at most wait_ms for a change of models (ERROR_BUSY then), not counting the time it
+ * takes itself to load. Errors: ERROR_NOT_FOUND, ERROR_LIMIT (does not fit, with figures: the loaded one
+ * stays), ERROR_BUSY (also: failed to start several times, is tried again in N s), those of worker_open. */
+int host_acquire(struct model_host *host, const char *model, uint32_t wait_ms, struct host_lease *lease,
+                 struct error *error);
+void host_release(struct model_host *host, struct host_lease *lease);
+
+/* Options a load may change for this model; 0 / NULL / -1: as at the start. */
+struct host_load_options {
+    uint32_t n_threads, context, max_sequences, prefill_chunk, kv_bits;
+    const char *isa;
+    int precise; /* -1, 0, 1 */
+};
+/* Loads (again, when the options differ). unload_current: false refuses (ERROR_BUSY) while another is loaded
+ * and both do not fit. */
+int host_load(struct model_host *host, const char *model, const struct host_load_options *options,
+              bool unload_current, uint32_t wait_ms, struct error *error);
+/* Waits for leases to end, at most wait_ms (ERROR_BUSY). Nothing loaded: 0. */
+int host_unload(struct model_host *host, uint32_t wait_ms, struct error *error);
+
+enum host_phase { HOST_EMPTY, HOST_LOADING, HOST_READY, HOST_CHANGING };
+/* Not to be copied: strings of info point into text. */
+struct host_state {
+    enum host_phase phase;
+    char model[256];    /* loaded or loading; "" when empty */
+    double loaded_unix; /* when it was loaded, seconds; 0 */
+    bool has_info;
+    struct engine_info info; /* with has_info; its strings are in `text` */
+    char text[2048];
+    struct engine_stats stats;    /* with has_info */
+    struct memory_process memory; /* of the worker, with has_info; at most 100 ms old, as stats */
+    pid_t worker_pid;
+    uint32_t leases, waiting;
+    uint64_t loads, failures; /* since the start; failures: workers that died */
+    char last_failure[512];   /* why the last one died; "" */
+};
+/* Never waits for a load or a step: cheap enough to poll. */
+void host_state(struct model_host *host, struct host_state *out);
+
+#endif

@@ -1,0 +1,20 @@
+# Writes OUTPUT, a C file with the text of every FOLDER/NNNN_name.sql: byte for byte, in order. The numbers must be
+# 1, 2, 3 ... without a gap: they are the schema's versions.
+file(GLOB files ${FOLDER}/*.sql)
+list(SORT files)
+set(table "")
+set(texts "")
+set(expected 0)
+foreach(file ${files})
+  math(EXPR expected "${expected} + 1")
+  get_filename_component(name ${file} NAME)
+  if(NOT name MATCHES "^0*([0-9]+)_[a-z0-9_]+\\.sql$" OR NOT CMAKE_MATCH_1 EQUAL expected)
+    message(FATAL_ERROR "${file}: expected a name NNNN_what.sql with the number ${expected}")
+  endif()
+  file(READ ${file} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(APPEND texts "static const char text_${expected}[] = {${bytes}0};\n")
+  string(APPEND table "    {\"${name}\", text_${expected}},\n")
+endforeach()
+file(WRITE ${OUTPUT} "#include \"store/migrate.h\"\n\n${texts}\nconst struct store_migration store_migrations[] = {\n"
+                     "${table}};\nconst int store_schema_version = ${expected};\n")

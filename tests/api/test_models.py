@@ -1,0 +1,164 @@
+"""/api/models: the list, loading, unloading, and everything that is refused."""
+
+import json
+import threading
+
+import pytest
+from conftest import BUILTIN, wait_for
+from test_live import chat, endless, valid  # noqa: F401  (a fixture)
+
+
+def load(server, model="builtin", **fields):
+    return server.post("/api/models/load", {"model": model} | fields)
+
+
+@pytest.fixture
+def folder_of_models(tmp_path):
+    """Two models: a sound one, and one whose config.json is cut off."""
+    (tmp_path / "shelf" / "broken").mkdir(parents=True)
+    (tmp_path / "shelf" / "broken" / "config.json").write_text('{"model_type": "lla')
+    (tmp_path / "shelf" / "second").symlink_to(BUILTIN)
+    return tmp_path / "shelf"
+
+
+def test_the_list(server, valid):  # noqa: F811
+    response = server.get("/api/models")
+    body = response.json()
+    problems = [model.pop("problem") for model in body["models"]]  # null: there is none
+    valid("ModelList", body | {"models": [m | {"problem": p or "none"} for m, p in zip(body["models"], problems)]})
+    assert body["loaded"] == "builtin"
+    (builtin,) = [model for model in body["models"] if model["name"] == "builtin"]
+    assert builtin["loaded"] and builtin["supported"]
+    assert builtin["parameters"] > 1e6 and builtin["size_bytes"] > 1e6 and builtin["context"] > 0
+    assert builtin["architecture"] == "llama" and "4-bit" in builtin["quantization"]
+
+
+def test_a_broken_model_is_listed_with_its_problem(start_server, folder_of_models, problem):
+    server = start_server(env={"LLMIND_MODEL_PATH": str(folder_of_models)})
+    models = {model["name"]: model for model in server.get("/api/models").json()["models"]}
+    assert models["broken"]["problem"] and not models["broken"]["supported"]
+    assert models["broken"]["parameters"] is None and models["broken"]["parameters_reason"]
+    assert models["second"]["problem"] is None
+    assert load(server, "broken").status_code == 400
+    assert server.get("/health").json()["model"] == "builtin"  # what was loaded stays
+
+    assert load(server, "second").json()["model"]["name"] == "second"
+    models = {model["name"]: model for model in server.get("/api/models").json()["models"]}
+    assert models["second"]["loaded"] and not models["builtin"]["loaded"]
+    assert server.metric("llmind_model_loads_total") == 2
+
+
+def test_a_model_given_by_its_folder(start_server, folder_of_models):
+    server = start_server("--model", folder_of_models / "second")
+    models = [model for model in server.get("/api/models").json()["models"] if model["loaded"]]
+    assert [model["name"] for model in models] == ["second"]
+    assert models[0]["source"] == "command line" and models[0]["context"] > 0
+    # its name works, its folder does not: HTTP knows no paths
+    assert load(server, "second").status_code == 200
+    assert load(server, str(folder_of_models / "second")).status_code == 400
+
+
+def test_options(server, valid):  # noqa: F811
+    body = valid("ModelLoaded", load(server, options={"context": 512, "threads": 1, "max_sequences": 3}).json())
+    assert body["model"]["context"] == 512
+    assert body["model"]["n_threads"] == 1
+    assert body["model"]["max_sequences"] == 3
+    assert body["load_ms"] > 0
+    worker = server.worker_pid
+    assert server.post("/v1/chat/completions", chat()).status_code == 200
+    assert server.worker_pid == worker  # a request for it does not change its options
+    body = load(server).json()  # as at the start
+    assert body["model"]["context"] > 512
+    assert server.worker_pid != worker
+
+
+def test_loading_what_is_loaded_changes_nothing(server):
+    load(server)
+    worker, loads = server.worker_pid, server.metric("llmind_model_loads_total")
+    assert load(server).status_code == 200
+    assert server.worker_pid == worker
+    assert server.metric("llmind_model_loads_total") == loads
+
+
+def test_unload(server, valid):  # noqa: F811
+    load(server)
+    body = valid("ModelUnloaded", server.post("/api/models/unload", {}).json())
+    assert body["unloaded"] == "builtin"
+    assert server.worker_pid is None
+    assert not any(model["loaded"] for model in server.get("/api/models").json()["models"])
+    assert server.get("/health").json()["model"] is None
+    assert valid("ModelUnloaded", server.post("/api/models/unload", {}).json())["unloaded"] is None
+    assert server.post("/v1/chat/completions", chat()).status_code == 200  # loads it again
+    assert server.get("/health").json()["model"] == "builtin"
+
+
+def test_a_name_nearby(server, problem):
+    error = problem(load(server, "bultin"), 404, param="model")
+    assert "did you mean 'builtin'" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/etc", "../builtin", "a/../../b", "./builtin", "builtin/", "a//b", "..", ".", "", "a\\b", "/", str(BUILTIN), "x" * 5000],
+)
+def test_names_are_not_paths(server, problem, name):
+    problem(load(server, name), 400, param="model")
+
+
+@pytest.mark.parametrize("name", ["config.json", "~", "models/builtin", "builtin@main", "%2e%2e/builtin", "ünïcode"])
+def test_names_that_are_in_no_list(server, problem, name):
+    problem(load(server, name), 404, param="model")
+
+
+@pytest.mark.parametrize(
+    "body, param",
+    [
+        ({}, "model"),
+        ({"model": 3}, "model"),
+        ({"model": None}, "model"),
+        ({"model": "builtin", "modle": "x"}, "modle"),
+        ({"model": "builtin", "options": []}, "options"),
+        ({"model": "builtin", "unload_current": "yes"}, "unload_current"),
+        ({"model": "builtin", "options": {"contxt": 1}}, "contxt"),
+        ({"model": "builtin", "options": {"precise": 1}}, "precise"),
+        ({"model": "builtin", "options": {"isa": 1}}, "isa"),
+        *(
+            ({"model": "builtin", "options": {name: value}}, name)
+            for name in ("threads", "context", "max_sequences", "prefill_chunk", "kv_bits")
+            for value in (-1, 0, 1e308, 1.5, "4", 10**19)
+            if (name, value) != ("kv_bits", 0)
+        ),
+        ({"model": "builtin", "options": {"kv_bits": 9}}, "kv_bits"),
+    ],
+)
+def test_wrong_fields(server, problem, body, param):
+    content = json.dumps(body)
+    response = server.post("/api/models/load", content=content, headers={"Content-Type": "application/json"})
+    error = problem(response, 400)
+    assert error["param"] in (param, None)
+    assert error["param"] == param or "1e308" in content or "e+" in content or "10000000000000000000" in content
+
+
+def test_what_the_engine_refuses(server, problem):
+    worker = (load(server), server.worker_pid)[1]
+    assert "more than the model's" in problem(load(server, options={"context": 1 << 24}), 400)["message"]
+    assert "ISA" in problem(load(server, options={"isa": "z80"}), 400)["message"]
+    assert server.worker_pid == worker  # what was loaded stays
+
+
+def test_a_running_answer_is_waited_for(server):
+    """Loading with other options while somebody reads an answer: the answer comes whole, then the model changes."""
+    load(server)
+    answer, results = endless(300), {}
+
+    def read():
+        results["answer"] = server.post("/v1/chat/completions", answer)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    wait_for(lambda: server.metric("llmind_active_sequences") == 1 or not reader.is_alive(), "the answer to begin")
+    changed = load(server, options={"context": 1024})
+    reader.join()
+    assert results["answer"].json()["usage"]["completion_tokens"] == 300
+    assert changed.json()["model"]["context"] == 1024
+    load(server)

@@ -1,0 +1,82 @@
+"""Settings: listed with their bounds, refused by name, kept over a restart, and obeyed."""
+
+import pytest
+
+
+def values(server):
+    return server.get("/api/settings").json()["values"]
+
+
+def put(server, **changes):
+    response = server.request("PUT", "/api/settings", json=changes)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+@pytest.fixture(autouse=True)
+def defaults_afterwards(server):
+    yield
+    put(server, **dict.fromkeys(values(server)))
+
+
+def test_every_setting_is_described(server):
+    settings = server.get("/api/settings").json()
+    assert settings["values"] == settings["defaults"] and settings["saved"] is True
+    assert [row["key"] for row in settings["schema"]] == list(settings["values"])
+    for row in settings["schema"]:
+        assert row["description"] and row["takes_effect"] in ("at_once", "next_load", "next_start")
+        assert settings["defaults"][row["key"]] == row["default"]
+        assert row["nullable"] is (row["default"] is None)
+    assert not any("key" in row["key"] and "api" in row["key"] for row in settings["schema"])
+
+
+def test_changes_are_kept_and_null_puts_back(server):
+    changed = put(server, temperature=0.5, theme="dark", system_prompt="Be kind. 😀", seed=7, kv_bits=8)
+    assert changed["saved"] is True
+    assert values(server) == changed["defaults"] | {
+        "temperature": 0.5, "theme": "dark", "system_prompt": "Be kind. 😀", "seed": 7, "kv_bits": 8}
+    assert put(server, theme=None, seed=None)["values"]["theme"] == "system"
+    assert values(server)["temperature"] == 0.5 and values(server)["seed"] is None
+
+
+@pytest.mark.parametrize("key, value", [
+    ("temperature", -1), ("temperature", 1e308), ("temperature", "0.5"), ("temperature", True), ("top_p", 1.01),
+    ("max_tokens", 0), ("max_tokens", 1.0), ("max_tokens", 1 << 62), ("seed", -1), ("kv_bits", 4), ("kv_bits", "8"),
+    ("theme", "pink"), ("theme", ""), ("default_model", 3), ("system_prompt", "x" * 100001), ("api_key", "secret"),
+    ("", 1), ("temperature\n", 1), ("context", 1), ("threads", 0)])
+def test_wrong_values_are_refused_by_name_and_nothing_is_changed(server, problem, key, value):
+    before = values(server)
+    error = problem(server.request("PUT", "/api/settings", json={"theme": "dark", key: value}), 400)
+    assert error["param"] == (key or None)
+    assert values(server) == before
+
+
+def test_a_body_that_is_no_object_is_refused(server, problem):
+    for content in (b"[]", b"", b"{", b'"x"', b'{"theme":"dark","theme":"light"}'):
+        response = server.request("PUT", "/api/settings", content=content, headers={"content-type": "application/json"})
+        problem(response, 400)
+
+
+def test_chats_obey_them(server):
+    put(server, max_tokens=3, temperature=0, system_prompt="Answer in one word.")
+    chat = server.post("/api/chats", {}).json()
+    assert chat["system"] == "Answer in one word."
+    assert server.post("/api/chats", {"system": None}).json()["system"] is None
+    assert server.post("/api/chats", {"system": "Mine"}).json()["system"] == "Mine"
+    answers = set()
+    for _ in range(3):
+        body = {"content": "Hello", "stream": False} if not answers else {"regenerate": True, "stream": False}
+        done = server.post(f"/api/chats/{chat['id']}/messages", body).json()
+        assert done["timings"]["generated_tokens"] <= 3
+        answers.add(done["message"]["content"])
+    assert len(answers) == 1, "temperature 0 is greedy"
+    more = server.post(f"/api/chats/{chat['id']}/messages", {"regenerate": True, "stream": False, "max_tokens": 1}).json()
+    assert more["timings"]["generated_tokens"] == 1, "what a request says comes first"
+
+
+def test_they_survive_a_restart(start_server):
+    one = start_server()
+    put(one, theme="light", top_p=0.25)
+    one.stop()
+    two = start_server("--data-dir", one.data)
+    assert values(two)["theme"] == "light" and values(two)["top_p"] == 0.25
