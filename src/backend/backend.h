@@ -24,7 +24,7 @@ struct backend_options {
     const char *name;          /* "cpu", or NULL for the best one here */
     const char *isa;           /* "reference", "avx2", "avx512", ...; NULL chooses from what the CPU has */
     uint32_t n_threads;        /* 0: all cores this process may use */
-    uint32_t kv_bits;          /* 16 (f16) or 32 */
+    uint32_t kv_bits;          /* 8 (codes with scales), 16 (f16) or 32 */
     bool precise;              /* every operation in f32, whatever precision the plan names */
     uint32_t max_step_tokens;  /* rows of one step, at most */
     uint32_t max_step_outputs; /* logits rows of one step, at most */

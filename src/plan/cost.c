@@ -16,21 +16,26 @@ enum {
     ROUTE_FLOPS = 3    /* softmax */
 };
 
-static double cached_number_bytes(const struct plan_cache *cache, uint32_t kv_bits)
+uint64_t plan_kv_vector_bytes(uint32_t numbers, uint32_t kv_bits)
 {
-    uint64_t numbers = 0;
+    uint64_t groups = ((uint64_t)numbers + PLAN_KV_GROUP - 1) / PLAN_KV_GROUP;
+    return (uint64_t)numbers * kv_bits / 8 + (kv_bits == 8 ? groups * sizeof(uint16_t) : 0);
+}
+
+/* Bytes of one position in a cache. */
+static uint64_t position_bytes(const struct plan_cache *cache, uint32_t kv_bits)
+{
+    uint64_t key = plan_kv_vector_bytes(cache->k_dim, kv_bits);
     switch (cache->kind) {
     case CACHE_FULL:
     case CACHE_WINDOW:
-        numbers = (uint64_t)cache->n_kv_heads * ((uint64_t)cache->k_dim + cache->v_dim);
-        break;
-    case CACHE_LATENT:
-        numbers = (uint64_t)cache->n_kv_heads * cache->k_dim;
-        break;
+        return cache->n_kv_heads * (key + plan_kv_vector_bytes(cache->v_dim, kv_bits));
+    case CACHE_LATENT: /* its values are part of its keys */
+        return cache->n_kv_heads * key;
     case CACHE_RECURRENT:
         break;
     }
-    return (double)numbers * kv_bits / 8;
+    return 0;
 }
 
 /* Rows of the step that an operation on this slot computes. */
@@ -64,7 +69,7 @@ static void add_attend(const struct plan *plan, const struct plan_op *op, const 
     double read = total;
     if (cache->window && rows + cache->window - 1 < total)
         read = rows + cache->window - 1;
-    cost->kv_read_bytes = sequences * read * cached_number_bytes(cache, step->kv_bits);
+    cost->kv_read_bytes = sequences * read * (double)position_bytes(cache, step->kv_bits);
     cost->flops = sequences * keys_met(rows, total, cache->window) * 2 *
                   ((double)cache->k_dim + cache->v_dim) * op->attend.n_heads;
 }
@@ -120,7 +125,7 @@ struct plan_cost plan_op_cost(const struct plan *plan, const struct plan_op *op,
         cost.flops = rows * op->rope.n_heads * op->rope.rope->dims * ROPE_FLOPS;
         break;
     case PLAN_KV_STORE:
-        cost.kv_write_bytes = rows * cached_number_bytes(&plan->caches[op->kv_store.cache], step->kv_bits);
+        cost.kv_write_bytes = rows * (double)position_bytes(&plan->caches[op->kv_store.cache], step->kv_bits);
         break;
     case PLAN_ATTEND:
         add_attend(plan, op, step, &cost);
@@ -159,10 +164,10 @@ struct plan_cost plan_step_cost(const struct plan *plan, const struct plan_step 
 
 uint64_t plan_kv_bytes_per_token(const struct plan *plan, uint32_t kv_bits)
 {
-    double bytes = 0;
+    uint64_t bytes = 0;
     for (uint32_t i = 0; i < plan->n_caches; i++)
-        bytes += cached_number_bytes(&plan->caches[i], kv_bits);
-    return (uint64_t)bytes;
+        bytes += position_bytes(&plan->caches[i], kv_bits);
+    return bytes;
 }
 
 /* The matrices an operation names; returns how many. */

@@ -204,6 +204,11 @@ struct plan_cost plan_op_cost(const struct plan *plan, const struct plan_op *op,
                               const struct plan_step *step);
 /* Sum over all operations. */
 struct plan_cost plan_step_cost(const struct plan *plan, const struct plan_step *step);
+/* Bytes that `numbers` neighbouring cached numbers of one position (the key of a head, say) take. Of 32 and
+ * 16 bits each number is stored as it is. Of 8 bits they are codes, and every PLAN_KV_GROUP of them (the last
+ * group may be shorter) share a scale of 16 bits. */
+enum { PLAN_KV_GROUP = 32 };
+uint64_t plan_kv_vector_bytes(uint32_t numbers, uint32_t kv_bits);
 /* Bytes of KV cache one token of context takes, all layers. */
 uint64_t plan_kv_bytes_per_token(const struct plan *plan, uint32_t kv_bits);
 /* Bytes of all weights the plan names (each matrix once, however often it is used). */

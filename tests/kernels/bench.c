@@ -254,7 +254,7 @@ void bench(const struct kernels *k)
         bench_linear(k, subjects[i]);
     if (slow)
         printf("%-10s matrices left out: minutes each\n", k->isa);
-    for (uint32_t bits = 16; bits <= 32; bits += 16) {
+    for (uint32_t bits = 8; bits <= 32; bits *= 2) {
         bench_attend(k, 1, bits);
         bench_attend(k, 4, bits);
         bench_attend(k, KERNEL_MAX_ATTEND_ROWS, bits);

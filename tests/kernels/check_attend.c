@@ -3,7 +3,8 @@
  * Tolerance of attend, u = 2^-24. A score of head_dim products is off by (head_dim + 8) u sum|q k| scale, a
  * softcap adds a few u * cap, and exp's argument is rounded at its own size. A weight exp(score - max) is off
  * by that much relatively, in numerator and denominator alike; sums over n keys add n u. All of it weighs at
- * most the largest |value|.
+ * most the largest |value|. 8-bit numbers may be stored half a step, 1/254 of the largest one beside them,
+ * away from what they were, which moves these bounds and not the tolerance: both sides read the same page.
  */
 #include "check.h"
 
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "backend/cpu/kernels/kv.h"
+#include "base/float16.h"
 
 static const double u = 0x1p-24;
 enum { PAGE = BACKEND_PAGE_TOKENS, MAX_PAGES = 8, MAX_HEAD_DIM = 256, NO_PAGE = 0x7FFFFFFF };
@@ -22,6 +24,8 @@ struct scene {
     float q[KERNEL_MAX_ATTEND_ROWS][MAX_HEAD_DIM], sinks[KERNEL_MAX_ATTEND_ROWS];
     double largest_score, largest_value, largest_sink;
 };
+
+static const uint32_t cache_bits[] = {8, 16, 32};
 
 /* Which keys each row sees. */
 static void pick_spans(struct attend_tile *tile)
@@ -69,12 +73,16 @@ static void fill_cache(struct scene *s, const struct kernels *reference, uint8_t
         fill_floats(value, tile->head_dim, fill);
         reference->kv_store(key, value, tile->head_dim, tile->kv_bits, p, page + tile->key_offset,
                             page + tile->value_offset);
-        for (uint32_t d = 0; d < tile->head_dim; d++)
-            s->largest_value = fmax(s->largest_value, fabs((double)value[d]));
+        double largest_key = 0;
+        for (uint32_t d = 0; d < tile->head_dim; d++) {
+            s->largest_value = fmax(s->largest_value, 1.01 * fabs((double)value[d]));
+            largest_key = fmax(largest_key, fabs((double)key[d]));
+        }
+        double step = tile->kv_bits == 8 ? largest_key / 250 : 0;
         for (uint32_t r = 0; r < tile->n_rows; r++) {
             double score = 0;
             for (uint32_t d = 0; d < tile->head_dim; d++)
-                score += fabs((double)key[d] * (double)s->q[r][d]);
+                score += (fabs((double)key[d]) + step) * fabs((double)s->q[r][d]);
             s->largest_score = fmax(s->largest_score, score * (double)tile->scale);
         }
     }
@@ -177,8 +185,8 @@ void check_attend(const struct kernels *k)
     kernels_init_reference(&reference);
     check_begin("attend", k->isa);
     for (uint32_t i = 0; i < sizeof dims / sizeof *dims; i++)
-        for (uint32_t repeat = 0; repeat < 60; repeat++)
-            attend_case(k, &reference, dims[i], repeat % 2 ? 16 : 32);
+        for (uint32_t repeat = 0; repeat < 90; repeat++)
+            attend_case(k, &reference, dims[i], cache_bits[repeat % 3]);
     check_end();
 }
 
@@ -208,15 +216,59 @@ static void store_case(const struct kernels *k, const struct kernels *reference,
     check_that(guard_intact("kv_store"), "head_dim %u: wrote outside", head_dim);
 }
 
+/* One number of a stored head, as f32. */
+static float stored(const uint8_t *array, size_t index, uint32_t d, uint32_t slot, uint32_t head_dim)
+{
+    uint16_t scale;
+    memcpy(&scale, array + kv_scale_offset(slot, d, head_dim), sizeof scale);
+    return float_from_bf16(scale) * (float)(int8_t)array[index];
+}
+
+/* 8-bit codes give back what was stored: within half a step of the group's scale (a scale rounded down by up
+ * to 2^-9 of itself leaves the largest number a quarter step outside), 0 exactly, a NaN as a NaN in its group
+ * and only there. */
+static void code_case(const struct kernels *k, uint32_t head_dim)
+{
+    size_t bytes = kv_head_bytes(head_dim, 8), half = kv_value_offset(0, head_dim, 8);
+    uint8_t *page = guard_place(AREA_OUT, bytes, PLACE_END, 0);
+    float key[MAX_HEAD_DIM], value[MAX_HEAD_DIM];
+    uint32_t slot = random_below(PAGE), broken = random_below(4) ? MAX_HEAD_DIM : random_below(head_dim);
+    memset(page, 0xFF, bytes);
+    fill_floats(key, head_dim, random_below(FILL_TINY));
+    fill_floats(value, head_dim, random_below(FILL_TINY));
+    if (broken < head_dim)
+        value[broken] = NAN;
+    k->kv_store(key, value, head_dim, 8, slot, page, page + half);
+    bool good = true;
+    for (uint32_t d = 0; d < head_dim; d++) {
+        uint32_t group = d / KV_GROUP * KV_GROUP, n = kv_group_length(group, head_dim);
+        float key_most = 0, value_most = 0;
+        for (uint32_t i = group; i < group + n; i++) {
+            key_most = fmaxf(key_most, fabsf(key[i]));
+            value_most = fmaxf(value_most, fabsf(value[i]));
+        }
+        float got_key = stored(page, kv_key_index(slot, d, head_dim), d, slot, head_dim);
+        float got_value = stored(page + half, (size_t)slot * head_dim + d, d, slot, head_dim);
+        good = good && fabsf(got_key - key[d]) <= 0.503f * key_most / 127 && (key[d] != 0 || got_key == 0);
+        if (broken / KV_GROUP == d / KV_GROUP)
+            good = good && isnan(got_value);
+        else
+            good = good && fabsf(got_value - value[d]) <= 0.503f * value_most / 127;
+    }
+    check_that(good, "head_dim %u, slot %u: codes are not what was stored", head_dim, slot);
+}
+
 void check_kv_store(const struct kernels *k)
 {
     struct kernels reference;
     kernels_init_reference(&reference);
     check_begin("kv_store", k->isa);
     for (uint32_t head_dim = 1; head_dim <= 40; head_dim++)
-        for (uint32_t kv_bits = 16; kv_bits <= 32; kv_bits += 16)
-            store_case(k, &reference, head_dim, kv_bits);
-    for (uint32_t i = 0; i < 40; i++)
-        store_case(k, &reference, 8 * (1 + random_below(32)), i % 2 ? 16 : 32);
+        for (uint32_t i = 0; i < 3; i++)
+            store_case(k, &reference, head_dim, cache_bits[i]);
+    for (uint32_t i = 0; i < 60; i++)
+        store_case(k, &reference, 8 * (1 + random_below(32)), cache_bits[i % 3]);
+    for (uint32_t i = 0; i < 200; i++)
+        code_case(k, 1 + random_below(100));
     check_end();
 }

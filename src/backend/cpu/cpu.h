@@ -130,6 +130,16 @@ uint32_t share_rows(const struct cpu_model *model, uint32_t rows);
 /* Cuts every phase of this step into model->pieces. ERROR_LIMIT: more than STAGE_MAX_PIECES. */
 int schedule_pieces(struct cpu_model *model, struct error *error);
 
+/* ---- space.c ---- */
+
+/* Everything that is decided before memory is taken: tables in the arena, and memory_bytes. After
+ * schedule_phases. */
+int space_lay_out(struct cpu_model *model, struct error *error);
+/* Takes the activations and the KV pages. */
+int space_allocate(struct cpu_model *model, struct error *error);
+/* Gives back both, and the arena. */
+void space_free(struct cpu_model *model);
+
 /* ---- rounded activations ---- */
 
 static inline size_t padded_codes(size_t cols)

@@ -48,10 +48,10 @@ struct q8_rows {
  * head.
  *
  * The cache of a key head, page by page (kernels/kv.h has the addresses): keys [PAGE / 16][head_dim][16
- * positions], values [PAGE][head_dim], f16 or f32. Row r sees keys first[r] .. last[r]; pages are walked in
- * order from page first[r] / PAGE of the tile's lowest first, with an online softmax that is updated once per
- * page (Milakov & Gimelshein 2018). Keys and values beyond the tile's highest last are never used: they may
- * hold anything. */
+ * positions], values [PAGE][head_dim], f32, f16 or int8 codes with scales. Row r sees keys first[r] ..
+ * last[r]; pages are walked in order from page first[r] / PAGE of the tile's lowest first, with an online
+ * softmax that is updated once per page (Milakov & Gimelshein 2018). Keys and values beyond the tile's
+ * highest last are never used: they may hold anything. */
 struct attend_tile {
     uint32_t n_rows, head_dim;
     const float *q[KERNEL_MAX_ATTEND_ROWS]; /* [head_dim] */
@@ -59,7 +59,7 @@ struct attend_tile {
     uint32_t first[KERNEL_MAX_ATTEND_ROWS], last[KERNEL_MAX_ATTEND_ROWS];
     const float *sink[KERNEL_MAX_ATTEND_ROWS]; /* one more softmax logit without a value, or NULL */
     float scale, softcap;
-    uint32_t kv_bits;     /* 16 or 32 */
+    uint32_t kv_bits;     /* 8, 16 or 32 */
     const uint8_t *cache; /* the layer's part of page 0 */
     const uint32_t *pages;
     size_t page_bytes, key_offset, value_offset; /* of this key head inside a page */
@@ -101,7 +101,8 @@ struct kernels {
     void (*rope)(float *x, uint32_t n_heads, uint32_t head_dim, uint32_t dims, bool interleaved,
                  const float *cos_sin);
 
-    /* Stores one token's key and value of one key head at `position` in its page. f16 saturates at 65504. */
+    /* Stores one token's key and value of one key head at `position` in its page. 8 and 16 bits saturate at
+     * 65504. Every ISA stores the same bits. */
     void (*kv_store)(const float *key, const float *value, uint32_t head_dim, uint32_t kv_bits,
                      uint32_t position, uint8_t *page_keys, uint8_t *page_values);
 

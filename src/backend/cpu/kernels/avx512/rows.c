@@ -116,6 +116,10 @@ void avx512_kv_store(const float *key, const float *value, uint32_t head_dim, ui
                      uint32_t position, uint8_t *page_keys, uint8_t *page_values)
 {
     uint32_t slot = position % BACKEND_PAGE_TOKENS;
+    if (kv_bits == 8) {
+        kv_store_codes(key, value, head_dim, slot, page_keys, page_values);
+        return;
+    }
     const __m512 most = _mm512_set1_ps(65504.0f), least = _mm512_set1_ps(-65504.0f);
     for (uint32_t d = 0; d < head_dim; d += 16) {
         __mmask16 mask = first_lanes(head_dim - d);

@@ -12,23 +12,40 @@
 #include "backend/cpu/kernels/kv.h"
 #include "base/float16.h"
 
-static float cached(const uint8_t *array, size_t index, uint32_t kv_bits)
+/* Number `index` of a head's keys or values, which is element d at `slot`. */
+static double cached(const struct attend_tile *tile, const uint8_t *array, size_t index, uint32_t slot,
+                     uint32_t d)
 {
     uint16_t half;
     float value;
-    if (kv_bits == 32) {
+    switch (tile->kv_bits) {
+    case 32:
         memcpy(&value, array + index * sizeof value, sizeof value);
-        return value;
+        return (double)value;
+    case 16:
+        memcpy(&half, array + index * sizeof half, sizeof half);
+        return (double)float_from_f16(half);
+    default:
+        memcpy(&half, array + kv_scale_offset(slot, d, tile->head_dim), sizeof half);
+        return (double)float_from_bf16(half) * (int8_t)array[index];
     }
-    memcpy(&half, array + index * sizeof half, sizeof half);
-    return float_from_f16(half);
+}
+
+static double cached_key(const struct attend_tile *tile, const uint8_t *keys, uint32_t slot, uint32_t d)
+{
+    return cached(tile, keys, kv_key_index(slot, d, tile->head_dim), slot, d);
+}
+
+static double cached_value(const struct attend_tile *tile, const uint8_t *values, uint32_t slot, uint32_t d)
+{
+    return cached(tile, values, (size_t)slot * tile->head_dim + d, slot, d);
 }
 
 static float score(const struct attend_tile *tile, const float *q, const uint8_t *keys, uint32_t slot)
 {
     double dot = 0;
     for (uint32_t d = 0; d < tile->head_dim; d++)
-        dot += (double)q[d] * (double)cached(keys, kv_key_index(slot, d, tile->head_dim), tile->kv_bits);
+        dot += (double)q[d] * cached_key(tile, keys, slot, d);
     float value = (float)dot * tile->scale;
     if (tile->softcap > 0)
         value = tile->softcap * tanhf(value / tile->softcap);
@@ -53,7 +70,7 @@ static void attend_page(const struct attend_tile *tile, uint32_t row, const uint
         /* cppcheck-suppress uninitvar; the loop above filled the same range */
         double p = exp((double)scores[j] - (double)*max);
         for (uint32_t d = 0; d < tile->head_dim; d++)
-            sum[d] += p * (double)cached(values, (size_t)j * tile->head_dim + d, tile->kv_bits);
+            sum[d] += p * cached_value(tile, values, j, d);
         sum[tile->head_dim] += p;
     }
 }
@@ -99,6 +116,10 @@ static void reference_kv_store(const float *key, const float *value, uint32_t he
                                uint32_t position, uint8_t *page_keys, uint8_t *page_values)
 {
     uint32_t slot = position % BACKEND_PAGE_TOKENS;
+    if (kv_bits == 8) {
+        kv_store_codes(key, value, head_dim, slot, page_keys, page_values);
+        return;
+    }
     for (uint32_t d = 0; d < head_dim; d++) {
         store_cached(page_keys, kv_key_index(slot, d, head_dim), kv_bits, key[d]);
         store_cached(page_values, (size_t)slot * head_dim + d, kv_bits, value[d]);
