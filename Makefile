@@ -3,15 +3,19 @@
 
 PREFIX ?= /usr/local
 MODEL ?= builtin
+PORT ?= 8000
 ISSUE ?=
 
-.PHONY: run build test check format bench acceptance install clean help
+.PHONY: run profile build test check format bench acceptance install clean help
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
 
-run: build ## build, then profile the built-in model (MODEL=DIR for another one)
+run: build ## build, then serve the built-in model (MODEL=NAME or DIR for another one, PORT=8000)
+	build/llmind serve --model $(MODEL) --port $(PORT)
+
+profile: build ## build, then profile the built-in model (MODEL=DIR for another one)
 	build/llmind profile --quick $(MODEL)
 
 build: ## the program, as build/llmind
@@ -19,7 +23,7 @@ build: ## the program, as build/llmind
 	@cmake --preset release --log-level=WARNING
 	@cmake --build --preset release --target llmind
 
-test: ## every test: unit, kernels, Rust, golden, commands, sanitizers
+test: ## every test: unit, kernels, Rust, golden, commands, server, faults, sanitizers
 	@scripts/bootstrap test
 	@scripts/run_tests
 

@@ -2,12 +2,14 @@
  *
  *   load_client PORT CONCURRENCY DURATION_S MAX_REQUESTS BODY_FILE
  *
- * Each of CONCURRENCY clients posts BODY_FILE to /v1/chat/completions of 127.0.0.1:PORT, reads the stream to its end
- * and begins again until DURATION_S is over (what runs then is read to its end) or, when MAX_REQUESTS is not 0, until
- * it has made that many. One connection per request, as curl does. A refused request (429, 503) waits 200 ms.
+ * Each of CONCURRENCY clients posts BODY_FILE to /v1/chat/completions of 127.0.0.1:PORT, reads the stream to
+ * its end and begins again until DURATION_S is over (what runs then is read to its end) or, when MAX_REQUESTS
+ * is not 0, until it has made that many. One connection per request, as curl does. A refused request (429,
+ * 503) waits 200 ms.
  *
- * One JSON object per finished request on stdout (times in seconds since the start), then one that sums up the gaps
- * between tokens as they were received. A Python client would take the cores it is to leave to the server.
+ * One JSON object per finished request on stdout (times in seconds since the start), then one that sums up
+ * the gaps between tokens as they were received. A Python client would take the cores it is to leave to the
+ * server.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -76,7 +78,8 @@ static void start(struct client *c)
 
 static void finish(struct client *c, long index)
 {
-    printf("{\"client\":%ld,\"start\":%.6f,\"first\":%.6f,\"last\":%.6f,\"end\":%.6f,\"tokens\":%ld,\"status\":%d,"
+    printf("{\"client\":%ld,\"start\":%.6f,\"first\":%.6f,\"last\":%.6f,\"end\":%.6f,\"tokens\":%ld,"
+           "\"status\":%d,"
            "\"done\":%s,\"error_event\":%s}\n",
            index, c->t_start, c->t_first, c->t_last, now(), c->tokens, c->status, c->done ? "true" : "false",
            c->failed ? "true" : "false");
@@ -105,12 +108,14 @@ static void read_line(struct client *c)
         c->done = true;
     else if (!strncmp(c->tail, "data: {\"error\"", 14))
         c->failed = true;
-    else if (!strncmp(c->tail, "data: ", 6) && (strstr(c->tail, "\"content\":") || strstr(c->tail, "\"text\":")))
+    else if (!strncmp(c->tail, "data: ", 6) &&
+             (strstr(c->tail, "\"content\":") || strstr(c->tail, "\"text\":")))
         count_token(c);
     c->tail_length = 0;
 }
 
-/* One byte of the head, or of the chunked coding around the body; the body's own bytes are added to the tail. */
+/* One byte of the head, or of the chunked coding around the body; the body's own bytes are added to the tail.
+ */
 static void take_byte(struct client *c, char byte)
 {
     if (c->in_body && (!c->chunked || c->chunk_left > 0)) {
@@ -176,10 +181,11 @@ static void read_body(const char *path, int port)
     size_t n = fread(body, 1, sizeof body, file);
     fclose(file);
     request = malloc(n + 512);
-    int head = sprintf(request,
-                       "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
-                       "Content-Length: %zu\r\n\r\n",
-                       port, n);
+    int head = sprintf(
+        request,
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
+        "Content-Length: %zu\r\n\r\n",
+        port, n);
     memcpy(request + head, body, n);
     request_length = (size_t)head + n;
 }
@@ -229,7 +235,7 @@ int main(int argc, char **argv)
             serve(c, events[i].events, c - clients);
         }
     }
-    printf("{\"gaps\":%lu,\"itl_p50_ms\":%.1f,\"itl_p90_ms\":%.1f,\"itl_p99_ms\":%.1f,\"itl_max_ms\":%.1f}\n", n_gaps,
-           percentile(0.5), percentile(0.9), percentile(0.99), percentile(0.999999));
+    printf("{\"gaps\":%lu,\"itl_p50_ms\":%.1f,\"itl_p90_ms\":%.1f,\"itl_p99_ms\":%.1f,\"itl_max_ms\":%.1f}\n",
+           n_gaps, percentile(0.5), percentile(0.9), percentile(0.99), percentile(0.999999));
     return 0;
 }

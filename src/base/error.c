@@ -67,6 +67,25 @@ void error_prefix(struct error *error, const char *format, ...)
     make_printable(error->message);
 }
 
+void error_replace(struct error *error, const char *what, const char *by)
+{
+    size_t length = strlen(what), kept = 0;
+    if (!error || !length)
+        return;
+    char old[ERROR_MESSAGE_MAX];
+    memcpy(old, error->message, sizeof old);
+    error->message[0] = '\0';
+    for (const char *rest = old; *rest && kept + 1 < sizeof error->message;) {
+        const char *found = strstr(rest, what);
+        int before = found ? (int)(found - rest) : (int)strlen(rest);
+        snprintf(error->message + kept, sizeof error->message - kept, "%.*s%s", before, rest,
+                 found ? by : "");
+        kept += strlen(error->message + kept);
+        rest += before + (found ? (int)length : 0);
+    }
+    make_printable(error->message);
+}
+
 int error_memory(struct error *error, const char *what, unsigned long long bytes)
 {
     return error_set(error, ERROR_MEMORY, "not enough memory for %s (%llu bytes)", what, bytes);

@@ -36,6 +36,10 @@ int error_set(struct error *error, int code, const char *format, ...) __attribut
 /* Puts "prefix: " before the message. Does nothing when error is NULL. */
 void error_prefix(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Every `what` in the message becomes `by`: a name for a path that not every reader may see. An empty `what`
+ * is in no message. Does nothing when error is NULL. */
+void error_replace(struct error *error, const char *what, const char *by);
+
 /* "not enough memory for WHAT (N bytes)". Returns ERROR_MEMORY. */
 int error_memory(struct error *error, const char *what, unsigned long long bytes);
 

@@ -2,6 +2,7 @@
 #include "base/json_text.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 #include "base/utf8.h"
 
@@ -58,4 +59,32 @@ void buffer_json_double(struct buffer *buffer, double number)
         buffer_format(buffer, "%.17g", number);
     else
         buffer_text(buffer, "null");
+}
+
+struct json_text_size json_text_measure(const char *text, size_t length)
+{
+    struct json_text_size size = {0};
+    size_t depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < length; i++) {
+        char c = text[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else
+                in_string = c != '"';
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            size.containers++;
+            size.values++;
+            if (++depth > size.depth)
+                size.depth = depth;
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            depth--;
+        } else if (c == ',') {
+            size.values++;
+        }
+    }
+    return size;
 }

@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <ctype.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@ enum { LINE_BYTES = 4096, VALUE_BYTES = 1024 };
 
 static atomic_int threshold = LOG_LEVEL_OFF;
 static atomic_bool as_json;
+static atomic_uint dropped; /* lines that nobody could be told */
 
 static const char *const level_names[] = {"off", "error", "warning", "info", "debug"};
 
@@ -21,6 +23,27 @@ void log_open(enum log_level level, bool json)
 {
     atomic_store(&threshold, (int)level);
     atomic_store(&as_json, json);
+}
+
+/* poll(2): a pipe is writable when PIPE_BUF bytes fit, so a write of no more than that does not wait. Where
+ * stderr is a file or a terminal it is always writable. */
+static bool write_now(const void *bytes, size_t n)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) && write(STDERR_FILENO, bytes, n) >= 0;
+}
+
+void log_relay(const void *bytes, size_t n)
+{
+    if (!write_now(bytes, n)) {
+        atomic_fetch_add(&dropped, 1);
+        return;
+    }
+    unsigned lost = atomic_exchange(&dropped, 0);
+    char text[64];
+    int length = snprintf(text, sizeof text, "(the log lost %u lines: nobody read it)\n", lost);
+    if (lost && !write_now(text, (size_t)length))
+        atomic_fetch_add(&dropped, lost);
 }
 
 /* A line that is put together in place; what does not fit is cut. */
@@ -174,7 +197,5 @@ void log_event(enum log_level level, const char *event, const char *fields, ...)
     if (json)
         line.text[line.length++] = '}';
     line.text[line.length++] = '\n';
-    /* A log that cannot be written has nobody to tell. */
-    if (write(STDERR_FILENO, line.text, line.length) < 0)
-        return;
+    log_relay(line.text, line.length);
 }

@@ -10,7 +10,7 @@
 
 enum { POLL_MS = 100 };
 
-static bool append(struct answer *answer, size_t *capacity, const char *text, size_t n)
+static bool append(struct cli_answer *answer, size_t *capacity, const char *text, size_t n)
 {
     if (answer->length + n + 1 > *capacity) {
         size_t larger = 2 * (answer->length + n) + 256;
@@ -26,8 +26,8 @@ static bool append(struct answer *answer, size_t *capacity, const char *text, si
     return true;
 }
 
-int answer_stream(struct engine *engine, const struct engine_submit *submit, FILE *stream, struct answer *out,
-                  struct error *error)
+int cli_answer_stream(struct engine *engine, const struct engine_submit *submit, FILE *stream,
+                      struct cli_answer *out, struct error *error)
 {
     memset(out, 0, sizeof *out);
     struct engine_request *request = NULL;
@@ -62,19 +62,19 @@ int answer_stream(struct engine *engine, const struct engine_submit *submit, FIL
     return status;
 }
 
-void answer_free(struct answer *answer)
+void cli_answer_free(struct cli_answer *answer)
 {
     free(answer->text);
     memset(answer, 0, sizeof *answer);
 }
 
-double answer_ttft_ms(const struct answer *answer)
+double cli_answer_ttft_ms(const struct cli_answer *answer)
 {
     const struct engine_timings *t = &answer->timings;
     return t->generated_tokens ? (double)(t->first_token_ns - t->accepted_ns) / 1e6 : NAN;
 }
 
-double answer_decode_tps(const struct answer *answer)
+double cli_answer_decode_tps(const struct cli_answer *answer)
 {
     const struct engine_timings *t = &answer->timings;
     if (t->generated_tokens < 2 || t->last_token_ns <= t->first_token_ns)
@@ -82,7 +82,7 @@ double answer_decode_tps(const struct answer *answer)
     return (t->generated_tokens - 1) / ((double)(t->last_token_ns - t->first_token_ns) / 1e9);
 }
 
-double answer_prefill_tps(const struct answer *answer)
+double cli_answer_prefill_tps(const struct cli_answer *answer)
 {
     const struct engine_timings *t = &answer->timings;
     if (t->generated_tokens == 0 || t->first_token_ns <= t->prefill_start_ns)
@@ -90,15 +90,15 @@ double answer_prefill_tps(const struct answer *answer)
     return (t->prompt_tokens - t->cached_tokens) / ((double)(t->first_token_ns - t->prefill_start_ns) / 1e9);
 }
 
-void answer_stats_line(const struct answer *answer, char *out, size_t capacity)
+void cli_answer_stats_line(const struct cli_answer *answer, char *out, size_t capacity)
 {
     char tps[FORMAT_MAX], ttft[FORMAT_MAX];
     uint32_t n = answer->timings.generated_tokens;
     snprintf(out, capacity, "%u token%s · %s tok/s decode · TTFT %s", n, n == 1 ? "" : "s",
-             format_number(tps, answer_decode_tps(answer)), format_ms(ttft, answer_ttft_ms(answer)));
+             format_number(tps, cli_answer_decode_tps(answer)), format_ms(ttft, cli_answer_ttft_ms(answer)));
 }
 
-const char *answer_finish_name(enum engine_finish finish)
+const char *cli_answer_finish_name(enum engine_finish finish)
 {
     static const char *const names[] = {"none", "stop", "length", "cancelled", "error"};
     return names[finish];

@@ -112,7 +112,7 @@ static void show_error(const struct session *session, const struct error *error)
 static int answer_turn(struct session *session, const char *line, size_t length)
 {
     struct error error = {0};
-    struct answer answer = {0};
+    struct cli_answer answer = {0};
     char *messages = NULL;
     bool answered = false;
     int status = chat_add(session->chat, "user", line, length, &error);
@@ -124,7 +124,7 @@ static int answer_turn(struct session *session, const char *line, size_t length)
                                        .add_generation_prompt = true,
                                        .max_tokens = session->max_tokens,
                                        .sampling = sampling_make(session->engine, &session->sampling)};
-        status = answer_stream(session->engine, &submit, stdout, &answer, &error);
+        status = cli_answer_stream(session->engine, &submit, stdout, &answer, &error);
         cli_forget_interrupts(); /* they were meant for the answer */
     }
     answered =
@@ -133,7 +133,7 @@ static int answer_turn(struct session *session, const char *line, size_t length)
         chat_drop_last(session->chat);
     if (!status) {
         char line_of_figures[160];
-        answer_stats_line(&answer, line_of_figures, sizeof line_of_figures);
+        cli_answer_stats_line(&answer, line_of_figures, sizeof line_of_figures);
         printf("\n%s%s%s%s\n", session->dim, line_of_figures,
                answer.finish == FINISH_CANCELLED ? " · stopped" : "", session->off);
     }
@@ -141,7 +141,7 @@ out:
     if (status)
         show_error(session, &error);
     free(messages);
-    answer_free(&answer);
+    cli_answer_free(&answer);
     return status ? CLI_EXIT_FAILED : CLI_EXIT_OK;
 }
 

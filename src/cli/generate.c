@@ -152,7 +152,7 @@ static int messages_of(const struct wishes *wishes, char **out, struct error *er
     return status;
 }
 
-static int complete(struct engine *engine, const struct wishes *wishes, struct answer *answer,
+static int complete(struct engine *engine, const struct wishes *wishes, struct cli_answer *answer,
                     struct error *error)
 {
     const struct engine_info *info = engine_info(engine);
@@ -174,11 +174,11 @@ static int complete(struct engine *engine, const struct wishes *wishes, struct a
                                    .n_stops = wishes->n_stops,
                                    .sampling = sampling_make(engine, &wishes->sampling)};
     FILE *stream = wishes->json ? NULL : stdout;
-    status = answer_stream(engine, &submit, stream, answer, error);
+    status = cli_answer_stream(engine, &submit, stream, answer, error);
     if (status == ERROR_LIMIT && !asked && answer->timings.generated_tokens == 0) {
         submit.max_tokens = 0; /* the default does not fit: what the context leaves */
-        answer_free(answer);
-        status = answer_stream(engine, &submit, stream, answer, error);
+        cli_answer_free(answer);
+        status = cli_answer_stream(engine, &submit, stream, answer, error);
     }
     free(messages);
     return status;
@@ -189,17 +189,17 @@ static json_t *number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-static void print_json(const struct engine_info *info, const struct answer *answer)
+static void print_json(const struct engine_info *info, const struct cli_answer *answer)
 {
     const struct engine_timings *t = &answer->timings;
     json_t *text = json_stringn(answer->text, answer->length);
     json_t *o = json_pack(
         "{s:s, s:o, s:s, s:{s:i, s:i, s:i}, s:{s:o, s:o, s:o, s:o}}", "model", info->model_name, "text",
-        text ? text : json_null(), "finish_reason", answer_finish_name(answer->finish), "usage",
+        text ? text : json_null(), "finish_reason", cli_answer_finish_name(answer->finish), "usage",
         "prompt_tokens", (int)t->prompt_tokens, "cached_tokens", (int)t->cached_tokens, "completion_tokens",
-        (int)t->generated_tokens, "timings", "ttft_ms", number(answer_ttft_ms(answer)),
-        "prefill_tokens_per_second", number(answer_prefill_tps(answer)), "decode_tokens_per_second",
-        number(answer_decode_tps(answer)), "load_ms", number(info->load_ms));
+        (int)t->generated_tokens, "timings", "ttft_ms", number(cli_answer_ttft_ms(answer)),
+        "prefill_tokens_per_second", number(cli_answer_prefill_tps(answer)), "decode_tokens_per_second",
+        number(cli_answer_decode_tps(answer)), "load_ms", number(info->load_ms));
     char *dump = o ? json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     if (dump)
         puts(dump);
@@ -207,14 +207,14 @@ static void print_json(const struct engine_info *info, const struct answer *answ
     json_decref(o);
 }
 
-static void print_stats(const struct engine_info *info, const struct answer *answer)
+static void print_stats(const struct engine_info *info, const struct cli_answer *answer)
 {
     char line[160], prefill[FORMAT_MAX], load[FORMAT_MAX];
-    answer_stats_line(answer, line, sizeof line);
+    cli_answer_stats_line(answer, line, sizeof line);
     bool color = terminal_has_color(stderr);
     fprintf(stderr, "%s%s · prompt %u tokens at %s tok/s · %s/%s, %u threads, loaded in %s%s\n",
             color ? "\x1b[2m" : "", line, answer->timings.prompt_tokens,
-            format_number(prefill, answer_prefill_tps(answer)), info->backend, info->isa, info->n_threads,
+            format_number(prefill, cli_answer_prefill_tps(answer)), info->backend, info->isa, info->n_threads,
             format_ms(load, info->load_ms), color ? "\x1b[0m" : "");
 }
 
@@ -238,7 +238,7 @@ int cli_generate(int argc, char **argv)
     cli_catch_interrupts();
     struct error error = {0};
     struct engine *engine = NULL;
-    struct answer answer = {0};
+    struct cli_answer answer = {0};
     char *input = NULL;
     int status = 0;
     if (strcmp(wishes.prompt, "-") == 0) {
@@ -259,7 +259,7 @@ int cli_generate(int argc, char **argv)
     if (!status && wishes.stats && answer.timings.generated_tokens)
         print_stats(engine_info(engine), &answer);
     bool interrupted = answer.finish == FINISH_CANCELLED;
-    answer_free(&answer);
+    cli_answer_free(&answer);
     engine_close(engine);
     free(input);
     if (status)

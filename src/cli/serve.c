@@ -3,9 +3,15 @@
  * The port is opened before the model is loaded, so that /health can tell that it is loading, and so that a
  * port that is taken is said at once. A database that cannot be opened does not stop the server: chats are
  * then not saved, and say so. On SIGTERM or Ctrl-C running answers get a few seconds to end; should anything
- * hang all the same, the program ends after 9.7 s without it. */
+ * hang all the same, the program ends after 9.7 s without it.
+ *
+ * What neither a flag nor the environment says comes from the saved settings. Those can be written over HTTP
+ * and outlive what they name, so none of them may keep the server from starting for good: a default model
+ * that is not in the catalogue (and a path never is) is passed over, and a load that fails says which saved
+ * settings it had. */
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,6 +27,7 @@
 #include "cli/options.h"
 #include "cli/session.h"
 #include "http/server.h"
+#include "service/catalog.h"
 #include "service/chats.h"
 #include "service/host.h"
 #include "service/live.h"
@@ -38,6 +45,7 @@ enum {
     MIN_KEY_BYTES = 8,
     MAX_KEY_BYTES = 512,
     LOAD_WAIT_MS = 600000,
+    LOADING_POLL_MS = 50,
     DRAIN_MS = 7000,
     LAST_RESORT_MS = 9700
 };
@@ -75,7 +83,9 @@ static const struct cli_spec spec = {
     .about = "Serves models over HTTP: the OpenAI API under /v1, everything else under /api, and\n"
              "/openapi.json, which describes it all. Only this machine can reach it unless --host says "
              "otherwise.\n"
-             "LLMIND_API_KEY in the environment sets the API key as --api-key-file does.",
+             "LLMIND_API_KEY in the environment sets the API key as --api-key-file does; LLMIND_MODEL,\n"
+             "LLMIND_MAX_SEQUENCES and LLMIND_QUEUE are to the flags of these names what LLMIND_THREADS is.\n"
+             "What neither a flag nor the environment says comes from the saved settings (/api/settings).",
     .options = options,
     .engine_options = true,
     .max_positional = 0,
@@ -90,6 +100,7 @@ struct wish {
     char key[MAX_KEY_BYTES + 1];
     enum log_level log_level;
     bool log_json, preload;
+    char saved[128]; /* the saved settings that are in force, for messages */
 };
 
 /* ---- options ---- */
@@ -166,6 +177,24 @@ static void take_option(struct cli_parser *parser, int id, struct wish *wish)
     }
 }
 
+/* Before the flags are read, so that they win. */
+static void read_environment(struct cli_parser *parser, struct wish *wish)
+{
+    static const struct {
+        const char *variable;
+        int id;
+    } variables[] = {
+        {"LLMIND_MODEL", ID_MODEL}, {"LLMIND_MAX_SEQUENCES", ID_SEQUENCES}, {"LLMIND_QUEUE", ID_QUEUE}};
+    for (size_t i = 0; i < sizeof variables / sizeof *variables && !parser->error.code; i++) {
+        const char *value = getenv(variables[i].variable);
+        if (!value || !*value)
+            continue;
+        snprintf(parser->option, sizeof parser->option, "%s", variables[i].variable);
+        parser->value = value;
+        take_option(parser, variables[i].id, wish);
+    }
+}
+
 /* The key: the file's first line, or LLMIND_API_KEY. Messages never show any of it. */
 static int read_key(struct wish *wish, struct error *error)
 {
@@ -180,6 +209,7 @@ static int read_key(struct wish *wish, struct error *error)
         wish->key[n] = '\0';
     } else if (variable && *variable) {
         snprintf(wish->key, sizeof wish->key, "%s", variable);
+        unsetenv("LLMIND_API_KEY"); /* the worker reads strangers' files and needs no key */
     } else {
         return 0;
     }
@@ -225,16 +255,69 @@ static int open_database(struct house *house, const char *data_dir, struct error
     return status ? status : settings_open(house->store, why, &house->services.settings, error);
 }
 
-static int open_house(struct house *house, const struct wish *wish, const struct engine_options *engine,
+static void note_saved(struct wish *wish, const char *key)
+{
+    size_t used = strlen(wish->saved);
+    snprintf(wish->saved + used, sizeof wish->saved - used, "%s%s", used ? ", " : "", key);
+}
+
+/* given: by a flag or the environment; 0: by neither. */
+static uint32_t saved_number(struct settings *settings, const char *key, uint32_t given, uint32_t otherwise,
+                             struct wish *wish)
+{
+    double saved = given ? NAN : settings_number(settings, key);
+    if (isnan(saved))
+        return given ? given : otherwise;
+    note_saved(wish, key);
+    return (uint32_t)saved; /* the table of settings bounds it */
+}
+
+/* malloc'ed; NULL: there is none that can be used. */
+static char *saved_model(struct settings *settings, struct wish *wish)
+{
+    char path[PATH_MAX];
+    struct error reason = {0};
+    char *model = settings_string(settings, "default_model");
+    if (!model || !*model || catalog_find(model, path, sizeof path, &reason)) {
+        if (model && *model)
+            log_event(LOG_LEVEL_WARNING, "setting_ignored", "key=%s reason=%s", "default_model",
+                      reason.message);
+        free(model);
+        return NULL;
+    }
+    note_saved(wish, "default_model");
+    return model;
+}
+
+static int open_host(struct house *house, struct wish *wish, const struct engine_options *given,
+                     struct error *error)
+{
+    struct settings *settings = house->services.settings;
+    struct host_options host = {.engine = *given};
+    struct engine_options *engine = &host.engine;
+    char *model = wish->model ? NULL : saved_model(settings, wish);
+    host.default_model = wish->model ? wish->model : model ? model : "builtin";
+    engine->n_threads = saved_number(settings, "threads", given->n_threads, 0, wish);
+    engine->context = saved_number(settings, "context", given->context, 0, wish);
+    engine->max_sequences =
+        saved_number(settings, "max_sequences", given->max_sequences, DEFAULT_SEQUENCES, wish);
+    engine->queue_limit = saved_number(settings, "queue_limit", given->queue_limit, DEFAULT_QUEUE, wish);
+    if (!given->precise) /* which says how many bits, too */
+        engine->kv_bits = saved_number(settings, "kv_bits", given->kv_bits, 0, wish);
+    int status = host_open(&host, &house->services.host, error);
+    free(model);
+    return status;
+}
+
+static int open_house(struct house *house, struct wish *wish, const struct engine_options *engine,
                       struct error *error)
 {
     struct services *services = &house->services;
-    struct host_options host = {.engine = *engine, .default_model = wish->model};
     int status = open_database(house, wish->data_dir, error);
     if (!status)
         status = live_open(&services->live, error);
     if (!status)
-        status = host_open(&host, &services->host, error);
+        status = open_host(house, wish, engine, error);
     if (!status)
         status = performance_open(services->host, services->live, &services->performance, error);
     if (!status)
@@ -244,6 +327,7 @@ static int open_house(struct house *house, const struct wish *wish, const struct
 
 static void close_house(struct house *house, uint32_t drain_ms)
 {
+    host_stop(house->services.host); /* or a handler that waits for a model would outlast the draining */
     http_server_close(house->http, drain_ms);
     performance_close(house->services.performance);
     host_close(house->services.host);
@@ -269,12 +353,43 @@ static void print_welcome(const struct house *house, const struct wish *wish)
     fflush(stdout);
 }
 
-static int preload(struct house *house, struct error *error)
+/* Loading takes minutes when the model is large, and a signal does not wait for that. */
+struct loading {
+    struct model_host *host;
+    atomic_bool over;
+};
+
+static void *give_up_when_interrupted(void *context)
+{
+    struct loading *loading = context;
+    while (!atomic_load(&loading->over) && !atomic_load(&cli_interrupts)) {
+        struct pollfd wake = {.fd = cli_interrupt_descriptor(), .events = POLLIN};
+        poll(&wake, 1, LOADING_POLL_MS);
+    }
+    if (!atomic_load(&loading->over))
+        host_stop(loading->host);
+    return NULL;
+}
+
+static int preload(struct house *house, const struct wish *wish, struct error *error)
 {
     struct host_lease lease;
+    struct loading loading = {.host = house->services.host};
+    pthread_t watch;
+    bool watched = pthread_create(&watch, NULL, give_up_when_interrupted, &loading) == 0;
     int status = host_acquire(house->services.host, NULL, LOAD_WAIT_MS, &lease, error);
+    atomic_store(&loading.over, true);
+    if (watched)
+        pthread_join(watch, NULL);
     if (!status)
         host_release(house->services.host, &lease);
+    else if (wish->saved[0]) {
+        size_t used = strlen(error->message);
+        snprintf(error->message + used, sizeof error->message - used,
+                 "; in force from the saved settings: %s (flags win over them; --no-preload starts without "
+                 "loading, so that they can be changed)",
+                 wish->saved);
+    }
     return status;
 }
 
@@ -313,7 +428,7 @@ static int serve(struct wish *wish, const struct engine_options *engine)
         log_event(LOG_LEVEL_INFO, "listening", "host=%s port=%u key=%s", wish->http.host,
                   http_server_port(house.http), wish->http.api_key ? "needed" : "none");
         if (wish->preload)
-            status = preload(&house, &error);
+            status = preload(&house, wish, &error);
     }
     if (!status)
         wait_for_interrupt();
@@ -331,16 +446,13 @@ static int serve(struct wish *wish, const struct engine_options *engine)
 
 int cli_serve(int argc, char **argv)
 {
-    struct wish wish = {.http = {.host = "127.0.0.1", .port = DEFAULT_PORT},
-                        .model = "builtin",
-                        .log_level = LOG_LEVEL_INFO,
-                        .preload = true};
+    struct wish wish = {
+        .http = {.host = "127.0.0.1", .port = DEFAULT_PORT}, .log_level = LOG_LEVEL_INFO, .preload = true};
     struct cli_parser parser;
     struct error error = {0};
     int id;
     cli_begin(&parser, &spec, argc, argv);
-    parser.engine.max_sequences = DEFAULT_SEQUENCES;
-    parser.engine.queue_limit = DEFAULT_QUEUE;
+    read_environment(&parser, &wish);
     while ((id = cli_next(&parser)) > 0)
         take_option(&parser, id, &wish);
     if (id < 0)

@@ -45,7 +45,9 @@ static uint32_t minimum(uint32_t a, uint32_t b)
 /* The i-th of n equal parts of what is left, at least 1 where anything is left. */
 static uint32_t equal_part(uint32_t left, uint32_t n)
 {
-    return left && left < n ? 1 : left / n;
+    if (left < n)
+        return left ? 1 : 0;
+    return n ? left / n : left;
 }
 
 /* Prompt tokens each request could take in this step, limited by the rows of logits where it is scored. */

@@ -300,11 +300,15 @@ static const struct engine_door local_door = {
 static int open_model(const struct engine_options *options, struct local_engine **out, struct error *error)
 {
     *out = NULL;
-    if (!options->model)
-        return error_set(error, ERROR_INVALID, "model: no folder is named");
+    if (!options->model) {
+        error_set(error, ERROR_INVALID, "model: no folder is named");
+        return ERROR_INVALID;
+    }
     struct local_engine *engine = calloc(1, sizeof *engine);
-    if (!engine)
-        return error_memory(error, "an engine", sizeof *engine);
+    if (!engine) {
+        error_memory(error, "an engine", sizeof *engine);
+        return ERROR_MEMORY;
+    }
     *out = engine;
     engine->base.door = &local_door;
     constraint_source_init(&engine->constraints);

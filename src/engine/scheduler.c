@@ -115,10 +115,12 @@ static void drop_queued(struct local_engine *engine, bool cancelled_only)
 
 /* ---- the way in ---- */
 
+/* NULL also while a trace waits for its turn: it runs alone. */
 static struct local_request *oldest_queued(struct local_engine *engine)
 {
     pthread_mutex_lock(&engine->lock);
-    struct local_request *oldest = engine->queue_head;
+    bool trace_waits = engine->trace && !engine->trace->done;
+    struct local_request *oldest = trace_waits ? NULL : engine->queue_head;
     pthread_mutex_unlock(&engine->lock);
     return oldest; /* and it stays: only this thread takes from the queue */
 }

@@ -34,9 +34,10 @@ static uint32_t find(struct local_engine *engine, struct local_request *request)
 static void skip(struct local_engine *engine, struct local_request *request, uint32_t n)
 {
     request->n_pages += n;
-    request->n_cached += n * PAGE;
-    request->timings.cached_tokens += n * PAGE;
-    engine->step_cached += n * PAGE;
+    uint32_t n_tokens = n * PAGE;
+    request->n_cached += n_tokens;
+    request->timings.cached_tokens += n_tokens;
+    engine->step_cached += n_tokens;
 }
 
 bool sharing_admit(struct local_engine *engine, struct local_request *request)

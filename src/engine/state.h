@@ -148,12 +148,12 @@ struct local_engine {
 };
 
 /* ---- what stands behind the door: each is the function of its name in engine.h ---- */
-int local_submit(struct engine *engine, const struct engine_submit *submit, struct engine_request **out,
-                 struct error *error);             /* submit.c */
-void local_cancel(struct engine_request *request); /* request.c */
-void local_release(struct engine_request *request);
-int local_next_event(struct engine_request *request, struct engine_event *event, int timeout_ms);
-int local_trace(struct engine *engine, uint32_t n_tokens, uint32_t depth, struct engine_trace *out,
+int local_submit(struct engine *base, const struct engine_submit *submit, struct engine_request **out,
+                 struct error *error);          /* submit.c */
+void local_cancel(struct engine_request *base); /* request.c */
+void local_release(struct engine_request *base);
+int local_next_event(struct engine_request *base, struct engine_event *event, int timeout_ms);
+int local_trace(struct engine *base, uint32_t n_tokens, uint32_t depth, struct engine_trace *out,
                 struct error *error); /* trace.c */
 
 /* request.c: an empty request, or NULL. request_free takes one that the engine's thread has not seen, or has

@@ -183,7 +183,9 @@ void chats_post_message(struct http_exchange *exchange)
     else if (status)
         http_reply_error(exchange, &error, NULL);
     else if (stream)
-        http_reply_stream(exchange, &(struct http_source){reply_next, reply_close, reply_gone, reply});
+        http_reply_stream(
+            exchange, &(struct http_source){
+                          .next = reply_next, .close = reply_close, .gone = reply_gone, .context = reply});
     else
         reply_whole(exchange, reply);
     if (!status)

@@ -11,6 +11,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "http/exchange_internal.h"
 #include "http/watch.h"
 #include "platform/clock.h"
@@ -196,9 +197,13 @@ char *exchange_problem_text(int status, const char *code, const char *param, con
 static void reply_problem(struct http_exchange *exchange, int status, const char *code, const char *param,
                           const char *message)
 {
-    /* error_set cleans what may have come from outside */
-    struct error clean;
+    /* error_set cleans what may have come from outside, or was cut inside a character */
+    struct error clean, clean_param;
     error_set(&clean, ERROR_INVALID, "%s", message);
+    if (param && !utf8_is_valid(param, strlen(param))) {
+        error_set(&clean_param, ERROR_INVALID, "%s", param);
+        param = clean_param.message;
+    }
     if (status == 429)
         http_set_header(exchange, "Retry-After", "1");
     if (status == 503)
@@ -250,6 +255,8 @@ void http_reply_stream(struct http_exchange *exchange, const struct http_source 
     }
     exchange->response.source = *source;
     exchange->response.has_source = true;
+    if (source->endless && exchange->connection)
+        watch_enter(exchange->connection, WATCH_ENDLESS);
     http_watch(exchange, source->gone, source->context);
 }
 

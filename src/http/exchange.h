@@ -2,12 +2,14 @@
  *
  * A handler runs on a thread of its own connection, after the whole body has arrived and the guard (guard.h)
  * has let the request in; it may block. It must answer exactly once, by one of the http_reply functions.
- * Everything the getters return belongs to the exchange and lives until the response has been sent.
+ * Everything the getters return belongs to the exchange and lives until the response has been sent; the body
+ * only until the handler returns.
  */
 #ifndef LLMIND_HTTP_EXCHANGE_H
 #define LLMIND_HTTP_EXCHANGE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -68,6 +70,7 @@ struct http_source {
      * calling it twice must do no harm. */
     void (*gone)(void *context);
     void *context;
+    bool endless; /* a server that stops need not wait for its end */
 };
 /* text/event-stream, status 200. A comment is sent when nothing came for 10 s. */
 void http_reply_stream(struct http_exchange *exchange, const struct http_source *source);

@@ -30,9 +30,11 @@ static bool is_loopback(const struct sockaddr *address)
 
 static uint16_t port_of(const struct sockaddr_storage *address)
 {
-    if (address->ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+    struct sockaddr_in6 v6;
+    struct sockaddr_in v4;
+    memcpy(&v6, address, sizeof v6);
+    memcpy(&v4, address, sizeof v4);
+    return ntohs(address->ss_family == AF_INET6 ? v6.sin6_port : v4.sin_port);
 }
 
 static int bind_to(const struct addrinfo *address, const char *host, uint16_t port, struct listener *out,
@@ -44,7 +46,7 @@ static int bind_to(const struct addrinfo *address, const char *host, uint16_t po
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t size = sizeof bound;
     if (bind(fd, address->ai_addr, address->ai_addrlen) != 0 ||
         getsockname(fd, (struct sockaddr *)&bound, &size) != 0) {
@@ -101,7 +103,7 @@ int listener_start(const struct listener *listener, struct error *error)
 
 void listener_local_address(int fd, char *out, uint32_t capacity)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
     out[0] = '\0';
     if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
@@ -129,7 +131,7 @@ uint32_t listener_connection_limit(uint32_t wanted)
         if (setrlimit(RLIMIT_NOFILE, &more) == 0)
             limit = more;
     }
-    rlim_t room =
-        limit.rlim_cur > 2 * SPARE_DESCRIPTORS ? limit.rlim_cur - SPARE_DESCRIPTORS : SPARE_DESCRIPTORS;
+    rlim_t room = limit.rlim_cur > (rlim_t)2 * SPARE_DESCRIPTORS ? limit.rlim_cur - SPARE_DESCRIPTORS
+                                                                 : SPARE_DESCRIPTORS;
     return room < connections ? (uint32_t)room : connections;
 }

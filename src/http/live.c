@@ -138,7 +138,8 @@ static void get_performance_stream(struct http_exchange *exchange)
     stream->performance = http_services(exchange)->performance;
     http_reply_stream(
         exchange,
-        &(struct http_source){.next = stream_next, .close = free, .gone = stream_gone, .context = stream});
+        &(struct http_source){
+            .next = stream_next, .close = free, .gone = stream_gone, .context = stream, .endless = true});
 }
 
 /* ---- /api/system ---- */

@@ -93,6 +93,20 @@ static bool read_length(struct http_exchange *exchange, const json_t *body, stru
     return true;
 }
 
+/* After tools and format. What ends an answer is either the grammar or the number of tokens. */
+static bool check_end(struct http_exchange *exchange, const struct openai_wish *wish)
+{
+    const struct answer_options *options = &wish->options;
+    bool format = options->submit.grammar_kind != ENGINE_GRAMMAR_NONE;
+    if (!options->submit.ignore_eos || (!format && options->tools != ANSWER_TOOLS_REQUIRED))
+        return true;
+    return openai_refuse(
+        exchange, "unsupported_value", "ignore_eos",
+        "'ignore_eos' cannot be true beside '%s': the answer must end where that ends; leave "
+        "one of them out",
+        format ? "response_format" : "tool_choice");
+}
+
 static bool read_chat(struct http_exchange *exchange, const json_t *body, struct openai_wish *wish)
 {
     wish->chat = true;
@@ -102,7 +116,8 @@ static bool read_chat(struct http_exchange *exchange, const json_t *body, struct
            refuse_unsupported(exchange, body) && openai_read_common(exchange, body, wish) &&
            read_length(exchange, body, wish) && read_logprobs(exchange, body, wish) &&
            openai_read_messages(exchange, body, wish) && openai_read_tools(exchange, body, wish) &&
-           openai_read_format(exchange, body, wish) && read_template(exchange, body, wish) &&
+           openai_read_format(exchange, body, wish) && check_end(exchange, wish) &&
+           read_template(exchange, body, wish) &&
            http_field_boolean(exchange, body, "add_generation_prompt",
                               &wish->options.submit.add_generation_prompt);
 }

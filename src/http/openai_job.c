@@ -17,6 +17,9 @@ enum {
 
 static void job_free(struct openai_job *job)
 {
+    for (uint32_t i = 0; i < job->n_choices; i++) /* all at once: each takes up to a step to end */
+        if (!job->choices[i].ended)
+            answer_cancel(job->choices[i].answer);
     for (uint32_t i = 0; i < job->n_choices; i++) {
         struct openai_choice *choice = &job->choices[i];
         struct buffer *buffers[] = {&choice->text,         &choice->reasoning, &choice->calls,
@@ -166,6 +169,7 @@ static int open_choice(struct openai_job *job, struct openai_wish *wish, const s
     struct answer_options options = wish->options;
     /* choices of one prompt differ although their seed was given: by their number */
     options.submit.sampling.seed += copy;
+    options.beside = job->n_choices ? job->choices[0].answer : NULL;
     if (prompts->set)
         prompts->set(prompts->context, prompt, &options.submit);
     int status = answer_open(job->services, &options, &choice->answer, error);

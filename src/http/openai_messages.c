@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "http/fields.h"
 #include "http/openai.h"
 
@@ -85,6 +86,8 @@ static json_t *arguments_object(const struct place *place, const json_t *functio
     if (json_is_object(arguments))
         return json_deep_copy(arguments);
     json_t *object = NULL;
+    if (text && json_text_measure(text, strlen(text)).depth > JSON_TEXT_MAX_DEPTH)
+        return wrong(place, "function.arguments", "is nested too deep"), NULL;
     if (text)
         object = *text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : json_object();
     if (json_is_object(object))

@@ -15,7 +15,7 @@ static const char *const common_names[] = {
     /* these do something */
     "model", "n", "stream", "stream_options", "max_tokens", "temperature", "top_p", "top_k", "min_p",
     "repetition_penalty", "presence_penalty", "frequency_penalty", "seed", "stop", "logit_bias", "logprobs",
-    "cache_prompt",
+    "cache_prompt", "ignore_eos",
     /* these are the client's own business and change no text */
     "user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
     /* these are taken where they ask for what happens anyway */
@@ -243,6 +243,7 @@ bool openai_read_common(struct http_exchange *exchange, const json_t *body, stru
         !http_field_integer(exchange, body, "max_tokens", 1, INT32_MAX, &max_tokens) ||
         !read_sampling(exchange, body, wish) || !read_logit_bias(exchange, body, wish) ||
         !read_stops(exchange, body, wish) || !read_stream(exchange, body, wish) ||
+        !http_field_boolean(exchange, body, "ignore_eos", &wish->options.submit.ignore_eos) ||
         !read_accepted(exchange, body, wish))
         return false;
     wish->options.submit.max_tokens = (uint32_t)max_tokens;

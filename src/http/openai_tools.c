@@ -21,13 +21,31 @@ static bool is_name(const json_t *value)
                json_string_length(value);
 }
 
+/* 400 for a member that would otherwise be passed over in silence. place: where it is, and the param. */
+static bool members_known(struct http_exchange *exchange, const json_t *object, const char *place,
+                          const char *const *known, size_t n_known)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)object, key, value) {
+        bool found = json_is_null(value);
+        for (size_t i = 0; i < n_known; i++)
+            found = found || strcmp(key, known[i]) == 0;
+        if (!found)
+            return openai_refuse(exchange, "unknown_field", place, "'%s.%.64s' is not supported", place, key);
+    }
+    return true;
+}
+
 /* ---- tools ---- */
 
 static bool check_tool(struct http_exchange *exchange, const json_t *tool, size_t index)
 {
     static const char *const known[] = {"name", "description", "parameters", "strict"};
-    char param[96];
+    static const char *const members[] = {"type", "function"};
+    char param[96], inner[112];
     snprintf(param, sizeof param, "tools[%zu]", index);
+    snprintf(inner, sizeof inner, "%s.function", param);
     const char *type = json_string_value(field_of(tool, "type"));
     const json_t *function = field_of(tool, "function");
     if (!type || strcmp(type, "function") != 0)
@@ -50,17 +68,8 @@ static bool check_tool(struct http_exchange *exchange, const json_t *tool, size_
     if (strict && !json_is_boolean(strict))
         return openai_refuse(exchange, "invalid_value", param, "'%s.function.strict' must be true or false",
                              param);
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)function, key, value) {
-        bool found = false;
-        for (size_t i = 0; i < 4; i++)
-            found = found || strcmp(key, known[i]) == 0;
-        if (!found)
-            return openai_refuse(exchange, "unknown_field", param, "'%s.function.%.64s' is not supported",
-                                 param, key);
-    }
-    return true;
+    return members_known(exchange, tool, param, members, 2) &&
+           members_known(exchange, function, inner, known, 4);
 }
 
 static bool check_tools(struct http_exchange *exchange, const json_t *tools)
@@ -131,6 +140,7 @@ bool openai_read_tools(struct http_exchange *exchange, const json_t *body, struc
 static bool take_schema(struct http_exchange *exchange, json_t *format, struct openai_wish *wish)
 {
     static const char param[] = "response_format.json_schema";
+    static const char *const known[] = {"name", "description", "schema", "strict"};
     const json_t *description = field_of(format, "json_schema");
     const json_t *schema = field_of(description, "schema");
     const json_t *strict = field_of(description, "strict");
@@ -145,7 +155,8 @@ static bool take_schema(struct http_exchange *exchange, json_t *format, struct o
     if (strict && !json_is_boolean(strict))
         return openai_refuse(exchange, "invalid_value", "response_format.json_schema.strict",
                              "'%s.strict' must be true or false", param);
-    if (!openai_dump(exchange, schema, &wish->grammar))
+    if (!members_known(exchange, description, param, known, 4) ||
+        !openai_dump(exchange, schema, &wish->grammar))
         return false;
     if (strlen(wish->grammar) > OPENAI_MAX_SCHEMA_BYTES)
         return openai_refuse(exchange, "out_of_range", "response_format.json_schema.schema",
@@ -164,11 +175,15 @@ bool openai_read_format(struct http_exchange *exchange, const json_t *body, stru
     if (!format)
         return true;
     const char *type = json_string_value(field_of(format, "type"));
+    bool has_schema = type && strcmp(type, "json_schema") == 0;
+    static const char *const known[] = {"type", "json_schema"};
+    if (type && !members_known(exchange, format, "response_format", known, has_schema ? 2 : 1))
+        return false;
     if (type && strcmp(type, "text") == 0)
         return true;
     if (type && strcmp(type, "json_object") == 0)
         wish->options.submit.grammar_kind = ENGINE_GRAMMAR_JSON;
-    else if (!type || strcmp(type, "json_schema") != 0)
+    else if (!has_schema)
         return openai_refuse(exchange, "invalid_value", "response_format.type",
                              "'response_format.type' must be \"text\", \"json_object\" or \"json_schema\"");
     else if (!take_schema(exchange, format, wish))

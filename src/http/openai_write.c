@@ -190,7 +190,7 @@ static void write_usage(const struct openai_job *job, struct buffer *out)
                   "\"prompt_tokens_details\":{\"cached_tokens\":%llu},"
                   "\"completion_tokens_details\":{\"reasoning_tokens\":%llu}}",
                   (unsigned long long)prompt, (unsigned long long)generated,
-                  (unsigned long long)(prompt + generated), (unsigned long long)cached,
+                  (unsigned long long)prompt + generated, (unsigned long long)cached,
                   (unsigned long long)reasoning);
 }
 

@@ -29,7 +29,7 @@ static void operation_id(const struct http_route *route, char *out, size_t capac
     for (const char *p = route->pattern; *p && n + 1 < capacity; p++) {
         if (isalnum((unsigned char)*p))
             out[n++] = *p;
-        else if (out[n - 1] != '_')
+        else if (n > 0 && out[n - 1] != '_')
             out[n++] = '_';
     }
     while (n > 0 && out[n - 1] == '_')

@@ -1,33 +1,27 @@
 /* The body as JSON. jansson checks UTF-8, duplicate keys and garbage behind the end, but it recurses up to
- * 2048 levels and every level costs stack and a small allocation; the depth is therefore counted first. */
+ * 2048 levels, and an empty object of two bytes costs it two hundred: so depth and values are counted first.
+ */
 #include <string.h>
 
+#include "base/json_text.h"
 #include "http/exchange_internal.h"
 
-enum { MAX_DEPTH = 64 };
+/* A million tokens as a prompt, or the parts of a long conversation, and not gigabytes of empty objects. */
+enum { MAX_VALUES = 2 << 20, MAX_CONTAINERS = 256 << 10 };
 
-/* Brackets outside strings, a string being what stands between quotes that no backslash precedes. Wrong JSON
- * is counted somehow and refused by the parser. */
-static bool is_too_deep(const char *text, size_t length)
+static bool check_size(struct http_exchange *exchange, const char *text, size_t length)
 {
-    size_t depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < length; i++) {
-        char c = text[i];
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else
-                in_string = c != '"';
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > MAX_DEPTH)
-                return true;
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            depth--;
-        }
-    }
+    struct json_text_size size = json_text_measure(text, length);
+    if (size.depth > JSON_TEXT_MAX_DEPTH)
+        http_reply_problem(exchange, 400, "too_deep", NULL,
+                           "the body's JSON is nested more than %d levels deep", JSON_TEXT_MAX_DEPTH);
+    else if (size.containers > MAX_CONTAINERS || size.values > MAX_VALUES)
+        http_reply_problem(exchange, 400, "too_many", NULL,
+                           "the body's JSON has %zu values, %zu of them objects or arrays; at most %d and %d "
+                           "are allowed",
+                           size.values, size.containers, MAX_VALUES, MAX_CONTAINERS);
+    else
+        return true;
     return false;
 }
 
@@ -43,13 +37,17 @@ json_t *http_json_object(struct http_exchange *exchange, int empty_ok)
                                         : "the request has no body; send a JSON object");
         return empty;
     }
-    if (is_too_deep(text, length)) {
-        http_reply_problem(exchange, 400, "too_deep", NULL,
-                           "the body's JSON is nested more than %d levels deep", MAX_DEPTH);
+    if (!check_size(exchange, text, length))
         return NULL;
-    }
     json_error_t problem;
     json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
+    if (!json && json_error_code(&problem) == json_error_null_character) {
+        http_reply_problem(exchange, 400, "invalid_json", NULL,
+                           "a text in the body has a zero character (\\u0000) in it; leave it out (line %d, "
+                           "column %d)",
+                           problem.line, problem.column);
+        return NULL;
+    }
     if (!json) {
         http_reply_problem(exchange, 400, "invalid_json", NULL,
                            "the body is not valid JSON: %s (line %d, column %d)", problem.text, problem.line,

@@ -273,6 +273,14 @@ static enum MHD_Result take_body(struct request *request, const char *bytes, siz
     return MHD_YES;
 }
 
+/* A stream may last for hours, and its body must not keep others out meanwhile. */
+static void forget_body(struct request *request)
+{
+    atomic_fetch_sub(&request->server->body_bytes, request->counted_body);
+    request->counted_body = 0;
+    buffer_free(&request->exchange.body);
+}
+
 static enum MHD_Result on_access(void *context, struct MHD_Connection *connection, const char *url,
                                  const char *method, const char *version, const char *upload,
                                  size_t *upload_size, void **request_context)
@@ -290,6 +298,7 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *connectio
     }
     watch_enter(request->exchange.connection, WATCH_EXCHANGE);
     dispatch_run(&request->exchange);
+    forget_body(request);
     return send_response(request);
 }
 
@@ -338,7 +347,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
         refusal_linger(request->fd);
     if (exchange->connection)
         watch_enter(exchange->connection, WATCH_HEAD);
-    atomic_fetch_sub(&server->body_bytes, request->counted_body);
+    forget_body(request);
     exchange_free(exchange);
     body_stream_free(&request->stream);
     free(request);

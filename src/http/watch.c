@@ -81,6 +81,11 @@ static void wait_until_quiet(struct watch_connection *connection)
         pthread_cond_wait(&connection->watcher->fired, &connection->watcher->lock);
 }
 
+static bool is_busy(const struct watch_connection *connection)
+{
+    return connection->phase == WATCH_BODY || connection->phase == WATCH_EXCHANGE;
+}
+
 void watch_remove(struct watch_connection *connection)
 {
     if (!connection)
@@ -95,7 +100,7 @@ void watch_remove(struct watch_connection *connection)
     if (connection->next)
         connection->next->previous = connection->previous;
     watcher->count--;
-    watcher->busy -= connection->phase != WATCH_HEAD;
+    watcher->busy -= is_busy(connection);
     pthread_mutex_unlock(&watcher->lock);
     free(connection);
 }
@@ -105,9 +110,9 @@ void watch_enter(struct watch_connection *connection, enum watch_phase phase)
     struct watcher *watcher = connection->watcher;
     uint64_t now = clock_now_ns();
     pthread_mutex_lock(&watcher->lock);
-    watcher->busy -= connection->phase != WATCH_HEAD;
-    watcher->busy += phase != WATCH_HEAD;
+    watcher->busy -= is_busy(connection);
     connection->phase = phase;
+    watcher->busy += is_busy(connection);
     connection->deadline_ns = phase == WATCH_HEAD   ? now + watcher->limits.next_head_ms * MS
                               : phase == WATCH_BODY ? now + watcher->limits.body_ms * MS
                                                     : 0;
@@ -184,7 +189,7 @@ static void find_lost(struct watcher *watcher)
     make_room(watcher);
     size_t n = 0;
     for (struct watch_connection *c = watcher->first; c && n < watcher->capacity; c = c->next)
-        if (c->phase == WATCH_EXCHANGE && !c->lost) {
+        if (c->phase >= WATCH_EXCHANGE && !c->lost) {
             watcher->polls[n] = (struct pollfd){.fd = c->fd, .events = socket_lost_events};
             watcher->who[n++] = c;
         }
@@ -222,7 +227,7 @@ static bool fire(struct watcher *watcher)
 static void nap(struct watcher *watcher)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += TICK_MS * 1000000L;
     if (until.tv_nsec >= 1000000000L) {
         until.tv_nsec -= 1000000000L;
@@ -255,6 +260,7 @@ static void *watch(void *argument)
 
 int watcher_open(const struct watch_limits *limits, struct watcher **out, struct error *error)
 {
+    pthread_condattr_t monotonic;
     struct watcher *watcher = calloc(1, sizeof *watcher);
     if (!watcher)
         return error_memory(error, "a watcher", sizeof *watcher);
@@ -265,7 +271,11 @@ int watcher_open(const struct watch_limits *limits, struct watcher **out, struct
     l->body_ms = l->body_ms ? l->body_ms : 60000;
     l->unread_ms = l->unread_ms ? l->unread_ms : 10000;
     pthread_mutex_init(&watcher->lock, NULL);
-    pthread_cond_init(&watcher->wake, NULL);
+    /* a wall clock that is set back would make a nap of an hour */
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&watcher->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&watcher->fired, NULL);
     if (pthread_create(&watcher->thread, NULL, watch, watcher) != 0) {
         free(watcher);

@@ -22,9 +22,10 @@ struct watcher;
 struct watch_connection;
 
 enum watch_phase {
-    WATCH_HEAD,    /* waiting for a request's head */
-    WATCH_BODY,    /* its body is coming */
-    WATCH_EXCHANGE /* being answered */
+    WATCH_HEAD,     /* waiting for a request's head */
+    WATCH_BODY,     /* its body is coming */
+    WATCH_EXCHANGE, /* being answered */
+    WATCH_ENDLESS   /* the same, by a stream that has no end of its own to wait for */
 };
 
 struct watch_limits {
@@ -43,7 +44,7 @@ void watch_enter(struct watch_connection *connection, enum watch_phase phase);
 void watch_set(struct watch_connection *connection, void (*gone)(void *context), void *context);
 void watch_clear(struct watch_connection *connection);
 
-/* Connections in WATCH_BODY or WATCH_EXCHANGE. */
+/* Connections in WATCH_BODY or WATCH_EXCHANGE: those whose end a server that stops waits for. */
 size_t watch_busy(struct watcher *watcher);
 /* The server is stopping: every client counts as gone from now on. */
 void watch_dismiss(struct watcher *watcher);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -37,11 +38,9 @@ void process_volunteer_for_oom(void)
 {
     static const char path[] = "/proc/self/oom_score_adj";
     char text[32];
-    int now = 0;
-    if (small_file_read(path, text, sizeof text) && sscanf(text, "%d", &now) != 1)
-        return;
-    int raised = now + OOM_RAISE > OOM_MAX ? OOM_MAX : now + OOM_RAISE;
-    int length = snprintf(text, sizeof text, "%d", raised);
+    long now = small_file_read(path, text, sizeof text) ? strtol(text, NULL, 10) : 0;
+    long raised = now + OOM_RAISE > OOM_MAX ? OOM_MAX : now + OOM_RAISE;
+    int length = snprintf(text, sizeof text, "%ld", raised);
     int file = open(path, O_WRONLY | O_CLOEXEC);
     if (file < 0)
         return;

@@ -242,7 +242,7 @@ void sensors_energy_read(struct sensors_energy *energy, uint64_t now_ns, struct 
         sensors_unknown(out, "%s", energy->reason);
         return;
     }
-    uint64_t now_uj[SENSORS_INPUTS];
+    uint64_t now_uj[SENSORS_INPUTS] = {0};
     double joules = 0;
     for (uint32_t i = 0; i < energy->n_packages; i++) {
         if (!read_counter(energy->inputs[i], &now_uj[i])) {

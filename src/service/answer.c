@@ -79,6 +79,19 @@ static int set_tools(struct answer *answer, const struct answer_options *options
     return status;
 }
 
+static int take_lease(struct answer *answer, const struct answer_options *options, struct error *error)
+{
+    struct model_host *host = answer->services->host;
+    if (options->beside) {
+        host_share(host, &options->beside->lease, &answer->lease);
+        return 0;
+    }
+    int status = host_acquire(host, options->model, options->wait_ms, &answer->lease, error);
+    if (status && options->model_refused)
+        *options->model_refused = true;
+    return status;
+}
+
 int answer_open(struct services *services, const struct answer_options *options, struct answer **out,
                 struct error *error)
 {
@@ -96,13 +109,8 @@ int answer_open(struct services *services, const struct answer_options *options,
         goto out;
     answer->text.logprobs = submit.logprobs;
     answer->text.reasoning = options->parse_reasoning && submit.grammar_kind == ENGINE_GRAMMAR_NONE;
-    status = host_acquire(services->host, options->model, options->wait_ms, &answer->lease, error);
-    if (status) {
-        if (options->model_refused)
-            *options->model_refused = true;
-        answer->lease.engine = NULL;
+    if ((status = take_lease(answer, options, error)) != 0)
         goto out;
-    }
     submit.sampling = merge_sampling(answer->lease.engine, options);
     status = engine_submit(answer->lease.engine, &submit, &answer->request, error);
     if (!status)

@@ -41,7 +41,10 @@ struct answer_options {
     bool one_tool_call;          /* stop after the first */
     bool parse_reasoning;        /* <think>…</think> becomes ANSWER_REASONING; not with a grammar */
     uint32_t wait_ms;            /* for a change of models */
-    bool *model_refused;         /* may be NULL: told whether a failure was host_acquire's */
+    /* NULL, or an open answer of the same owner: this one uses its engine, whatever `model` says. Whoever has
+     * a lease must not wait for another: a change of models that waits stands between the two. */
+    const struct answer *beside;
+    bool *model_refused; /* may be NULL: told whether a failure was host_acquire's */
 };
 
 /* Errors: those of host_acquire and engine_submit. Everything in options is copied or used up by then. With

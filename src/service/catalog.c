@@ -128,6 +128,7 @@ int catalog_add(struct catalog *catalog, const char *name, const char *path, con
     int unusable = model_summarize(path, &entry->summary, &problem);
     if (unusable) {
         memset(&entry->summary, 0, sizeof entry->summary);
+        error_replace(&problem, path, name); /* clients of the server read it */
         entry->problem = strdup(problem.message);
     }
     catalog->count++;
@@ -155,8 +156,8 @@ static int find_builtin(char *path, size_t capacity, struct error *error)
     const char *named = getenv("LLMIND_BUILTIN");
     if (named && *named) {
         if (!catalog_is_model(named))
-            return error_set(error, ERROR_NOT_FOUND, "LLMIND_BUILTIN names '%s', which has no config.json",
-                             named);
+            return error_set(error, ERROR_NOT_FOUND,
+                             "the folder that LLMIND_BUILTIN names has no config.json");
         return catalog_copy_path(path, capacity, named, error);
     }
     char program[PATH_MAX];
@@ -255,40 +256,46 @@ static int look_in_folder(void *context, const char *folder, const char *source,
     return catalog_copy_path(lookup->path, lookup->capacity, path, error);
 }
 
+/* No folders in it: this is read by clients of the server, too. */
 static int not_found(const char *name, struct error *error)
 {
-    char data[PATH_MAX] = "<no HOME>", hub[PATH_MAX] = "<no HOME>";
-    places_data(data, sizeof data, NULL);
-    places_hub_cache(hub, sizeof hub, NULL);
-    const char *path = getenv("LLMIND_MODEL_PATH");
-    error_set(
-        error, ERROR_NOT_FOUND,
-        "no model '%s': it is neither a folder with a config.json nor in %s/models, %s%sthe Hugging Face "
-        "cache %s",
-        name, data, path && *path ? path : "", path && *path ? ", " : "", hub);
-
     struct catalog catalog;
-    if (!error || catalog_scan(&catalog, NULL))
+    const char *near = NULL, **names = NULL;
+    if (!error)
         return ERROR_NOT_FOUND;
-    const char **names = malloc((catalog.count + 1) * sizeof *names);
-    const char *near = NULL;
+    if (catalog_scan(&catalog, NULL) == 0)
+        names = malloc((catalog.count + 1) * sizeof *names);
     if (names) {
         for (size_t i = 0; i < catalog.count; i++)
             names[i] = catalog.entries[i].name;
         near = near_name(name, names, catalog.count);
     }
-    size_t length = strlen(error->message);
     if (near)
-        snprintf(error->message + length, sizeof error->message - length, "; did you mean '%s'?", near);
+        error_set(error, ERROR_NOT_FOUND, "there is no model '%s'; did you mean '%s'?", name, near);
     else
-        snprintf(error->message + length, sizeof error->message - length,
-                 "; 'llmind list' shows what is there");
+        error_set(error, ERROR_NOT_FOUND,
+                  "there is no model '%s'; 'llmind list' and GET /v1/models show what is there", name);
     free(names);
     catalog_free(&catalog);
     return ERROR_NOT_FOUND;
 }
 
-int catalog_find(const char *name, char *path, size_t capacity, struct error *error)
+static void add_places(struct error *error)
+{
+    char data[PATH_MAX] = "<no HOME>", hub[PATH_MAX] = "<no HOME>";
+    if (!error)
+        return;
+    places_data(data, sizeof data, NULL);
+    places_hub_cache(hub, sizeof hub, NULL);
+    const char *path = getenv("LLMIND_MODEL_PATH");
+    size_t length = strlen(error->message);
+    snprintf(error->message + length, sizeof error->message - length,
+             " (it is neither a folder with a config.json nor in %s/models, %s%sthe Hugging Face cache %s)",
+             data, path ? path : "", path && *path ? ", " : "", hub);
+}
+
+/* As catalog_find; 1 when nothing goes by that name. */
+static int find(const char *name, char *path, size_t capacity, struct error *error)
 {
     if (strcmp(name, "builtin") == 0) {
         int status = find_builtin(path, capacity, error);
@@ -300,11 +307,16 @@ int catalog_find(const char *name, char *path, size_t capacity, struct error *er
     }
     if (!catalog_name_is_safe(name))
         return error_set(error, ERROR_NOT_FOUND,
-                         "'%s' is not a model name; 'llmind list' shows what is there", name);
+                         "'%s' is not a model name; 'llmind list' and GET /v1/models show what is there",
+                         name);
     struct lookup lookup = {name, path, capacity};
     int status = each_model_folder(look_in_folder, &lookup, error);
-    if (status == 1)
-        status = catalog_hub_find(name, path, capacity, error);
+    return status == 1 ? catalog_hub_find(name, path, capacity, error) : status;
+}
+
+int catalog_find(const char *name, char *path, size_t capacity, struct error *error)
+{
+    int status = find(name, path, capacity, error);
     return status == 1 ? not_found(name, error) : status;
 }
 
@@ -318,5 +330,10 @@ int catalog_resolve(const char *model, char *path, size_t capacity, struct error
         return file_is_folder(model) ? error_set(error, ERROR_NOT_FOUND,
                                                  "the folder '%s' has no config.json: not a model", model)
                                      : error_set(error, ERROR_NOT_FOUND, "there is no folder '%s'", model);
-    return catalog_find(model, path, capacity, error);
+    int status = find(model, path, capacity, error);
+    if (status == 1) {
+        status = not_found(model, error);
+        add_places(error);
+    }
+    return status;
 }

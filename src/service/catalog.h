@@ -34,10 +34,11 @@ int catalog_scan(struct catalog *catalog, struct error *error);
 void catalog_free(struct catalog *catalog);
 
 /* Writes the folder of a model named as in the list (a hub id may end in @REVISION). ERROR_NOT_FOUND says
- * what was looked for, where, and which names are near. */
+ * what was looked for and which name is near, and no folder: clients of the server read it. */
 int catalog_find(const char *name, char *path, size_t capacity, struct error *error);
 
-/* As catalog_find, and a folder with a config.json is taken too: what the command line means by MODEL. */
+/* As catalog_find, and a folder with a config.json is taken too: what the command line means by MODEL.
+ * ERROR_NOT_FOUND also says where was looked. */
 int catalog_resolve(const char *model, char *path, size_t capacity, struct error *error);
 
 /* True for names that could be in a catalogue: parts of [A-Za-z0-9._-] and other printable bytes with single

@@ -94,7 +94,7 @@ static void unlock_unsaved(struct chats *chats, const struct chats *locked)
 }
 
 struct collection {
-    json_t *chat, *list; /* list: chats, or the messages of chat */
+    json_t *chat, *list;         /* list: chats, or the messages of chat */
     const struct chats *unsaved; /* locked: look there too; NULL: nothing is unsaved */
     const struct unsaved *entry; /* of the chat that is read */
     int64_t last_ms, last_number, n;
@@ -149,12 +149,13 @@ static int list_unsaved(struct collection *into, const char *search, struct erro
 /* "milliseconds.number" of the last chat of the page before. */
 static int read_cursor(const char *before, struct store_page *page, struct error *error)
 {
-    int used = 0;
     if (!before)
         return 0;
-    if (strlen(before) > 40 ||
-        sscanf(before, "%" SCNd64 ".%" SCNd64 "%n", &page->before_ms, &page->before_number, &used) != 2 ||
-        before[used])
+    char *dot, *end = NULL;
+    page->before_ms = strtoll(before, &dot, 10);
+    if (dot != before && *dot == '.')
+        page->before_number = strtoll(dot + 1, &end, 10);
+    if (!end || end == dot + 1 || *end || strlen(before) > 40)
         return error_set(error, ERROR_INVALID, "before is not the \"next\" of a page of chats");
     page->has_before = true;
     return 0;
@@ -425,10 +426,10 @@ int chats_add_message(struct chats *chats, const char *id, const struct chats_me
                          STORE_MESSAGE_BYTES);
     char *text = chat_clean_utf8(message->text, message->length);
     char *extra = message->extra ? json_dumps(message->extra, JSON_COMPACT) : NULL;
-    int status = text && (extra || !message->extra)
-                     ? check_text("model", message->model, STORE_TITLE_BYTES, error)
-                     : error_memory(error, "a message", message->length);
-    if (!status) {
+    bool complete = text && (extra || !message->extra);
+    int status = complete ? check_text("model", message->model, STORE_TITLE_BYTES, error)
+                          : error_memory(error, "a message", message->length);
+    if (complete && !status) {
         struct store_message row = {.role = message->role,
                                     .text = text,
                                     .length = strlen(text),

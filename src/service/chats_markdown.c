@@ -61,8 +61,9 @@ int chats_markdown(struct chats *chats, const char *id, char **out, struct error
     }
     size_t i;
     const json_t *message;
-    json_array_foreach(json_object_get(chat, "messages"), i, message)
+    json_array_foreach(json_object_get(chat, "messages"), i, message) {
         write_message(&text, message);
+    }
     json_decref(chat);
     if (text.failed) {
         buffer_free(&text);

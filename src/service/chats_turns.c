@@ -17,25 +17,21 @@ int chats_turn_begin(struct chats *chats, const char *id, void (*cancel)(void *c
 {
     if (!chats_id_is_valid(id))
         return error_set(error, ERROR_NOT_FOUND, "there is no chat with this id");
-    struct turn_entry *entry = malloc(sizeof *entry);
-    if (!entry)
-        return error_memory(error, "an answer", sizeof *entry);
-    entry->cancel = cancel;
-    entry->context = context;
-    memcpy(entry->id, id, sizeof entry->id);
     pthread_mutex_lock(&chats->turns_lock);
     bool busy = *find(chats, id) != NULL;
-    if (!busy) {
+    struct turn_entry *entry = busy ? NULL : malloc(sizeof *entry);
+    if (entry) {
+        entry->cancel = cancel;
+        entry->context = context;
+        memcpy(entry->id, id, sizeof entry->id);
         entry->next = chats->turns;
         chats->turns = entry;
     }
     pthread_mutex_unlock(&chats->turns_lock);
-    if (busy) {
-        free(entry);
+    if (busy)
         return error_set(error, ERROR_BUSY,
                          "this chat is being answered: wait for the end, or stop it (POST .../stop)");
-    }
-    return 0;
+    return entry ? 0 : error_memory(error, "an answer", sizeof *entry);
 }
 
 void chats_turn_end(struct chats *chats, const char *id)

@@ -206,6 +206,8 @@ int host_acquire(struct model_host *host, const char *model, uint32_t wait_ms, s
     host_notice_death(host, &gone_meanwhile);
     if (!is_current(host, &wish))
         status = change(host, &wish, true, &deadline, error);
+    if (!status && host->closing) /* meanwhile: host_close has nobody to wait for but those with a lease */
+        status = stopping(error);
     if (!status)
         lend(host, lease);
     end_turn(host, &turn);
@@ -214,6 +216,16 @@ out:
     host_loaded_free(gone);
     host_loaded_free(gone_meanwhile);
     return status;
+}
+
+void host_share(struct model_host *host, const struct host_lease *held, struct host_lease *lease)
+{
+    struct host_loaded *loaded = held->loaded;
+    pthread_mutex_lock(&host->lock);
+    loaded->leases++;
+    host->n_leases++;
+    *lease = *held;
+    pthread_mutex_unlock(&host->lock);
 }
 
 void host_release(struct model_host *host, struct host_lease *lease)
@@ -406,8 +418,7 @@ int host_open(const struct host_options *options, struct model_host **out, struc
     return 0;
 }
 
-/* Whoever has a lease still gives it back: killing the worker ends what it waits for. */
-void host_close(struct model_host *host)
+void host_stop(struct model_host *host)
 {
     if (!host)
         return;
@@ -416,6 +427,16 @@ void host_close(struct model_host *host)
     pthread_cond_broadcast(&host->changed);
     if (host->opening)
         worker_kill(host->opening);
+    pthread_mutex_unlock(&host->lock);
+}
+
+/* Whoever has a lease still gives it back: killing the worker ends what it waits for. */
+void host_close(struct model_host *host)
+{
+    if (!host)
+        return;
+    host_stop(host);
+    pthread_mutex_lock(&host->lock);
     if (host->current && host->current->leases)
         worker_kill(host->current->engine);
     while (host->first || host->n_leases)

@@ -24,6 +24,9 @@ struct host_options {
 };
 
 int host_open(const struct host_options *options, struct model_host **out, struct error *error);
+/* The first half of host_close: from now on nobody gets a lease, what is being loaded is given up, and
+ * everybody who waits for a model returns (ERROR_CANCELLED). What runs goes on. NULL is legal. */
+void host_stop(struct model_host *host);
 /* Ends the worker, so that whatever runs ends with an error, and waits until every lease was given back and
  * every waiting host_acquire and host_load has returned (ERROR_CANCELLED). NULL is legal. */
 void host_close(struct model_host *host);
@@ -40,6 +43,8 @@ struct host_lease {
  * stays), ERROR_BUSY (also: failed to start several times, is tried again in N s), those of worker_open. */
 int host_acquire(struct model_host *host, const char *model, uint32_t wait_ms, struct host_lease *lease,
                  struct error *error);
+/* One more lease on the engine of a lease that is held, at once. */
+void host_share(struct model_host *host, const struct host_lease *held, struct host_lease *lease);
 void host_release(struct model_host *host, struct host_lease *lease);
 
 /* Options a load may change for this model; 0 / NULL / -1: as at the start. */

@@ -108,8 +108,8 @@ int settings_read(struct settings *settings, json_t **out, struct error *error)
     pthread_mutex_lock(&settings->lock);
     json_t *reason = settings->unsaved ? json_string(settings->unsaved) : json_null();
     *out = json_pack("{s:o, s:o, s:o, s:b, s:o}", "values", all_values(settings->set), "defaults",
-                     all_values(NULL), "schema", schema(), "saved", json_object_size(settings->pending) == 0 && !settings->unsaved,
-                     "saved_reason", reason);
+                     all_values(NULL), "schema", schema(), "saved",
+                     json_object_size(settings->pending) == 0 && !settings->unsaved, "saved_reason", reason);
     pthread_mutex_unlock(&settings->lock);
     return *out ? 0 : error_memory(error, "settings", 0);
 }

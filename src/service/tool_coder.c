@@ -49,8 +49,9 @@ static void write_value(struct buffer *out, const char *type, const char *text, 
     if (length && text[length - 1] == '\n')
         length--;
     if (type && strcmp(type, "string") != 0) {
-        json_t *value = json_loadb(text, length,
-                                   JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
+        bool too_deep = json_text_measure(text, length).depth > TOOL_CALL_MAX_DEPTH;
+        size_t flags = JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL;
+        json_t *value = too_deep ? NULL : json_loadb(text, length, flags, NULL);
         if (value) {
             json_decref(value);
             buffer_append(out, text, length);

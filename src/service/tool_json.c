@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/json_text.h"
+
 int tool_json_match(const char *text, size_t length, size_t at, const char *what)
 {
     size_t n = strlen(what);
@@ -99,8 +101,11 @@ static bool member_span(const char *text, size_t length, const char *key, size_t
     return false;
 }
 
+/* NULL: no JSON, or deeper than a parser should go. */
 static json_t *parse(const char *text, size_t length)
 {
+    if (json_text_measure(text, length).depth > TOOL_CALL_MAX_DEPTH)
+        return NULL;
     /* the text is what is handed on, so an integer may have any size */
     return json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
 }

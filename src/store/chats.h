@@ -39,7 +39,8 @@ struct store_message {
     int64_t created_ms;
 };
 
-/* Visitors return 0, or an error, which ends the visit and is handed on. message may be NULL: not asked for. */
+/* Visitors return 0, or an error, which ends the visit and is handed on. message may be NULL: not asked for.
+ */
 struct store_visitor {
     int (*chat)(void *context, const struct store_chat *chat, struct error *error);
     int (*message)(void *context, const struct store_message *message, struct error *error);

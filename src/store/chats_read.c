@@ -81,7 +81,7 @@ static void make_pattern(const char *search, char out[2 * STORE_SEARCH_BYTES + 3
 {
     size_t n = 0;
     out[n++] = '%';
-    for (size_t i = 0; search[i] && i < STORE_SEARCH_BYTES; i++) {
+    for (size_t i = 0; i < STORE_SEARCH_BYTES && search[i]; i++) {
         if (strchr("%_\\", search[i]))
             out[n++] = '\\';
         out[n++] = search[i];

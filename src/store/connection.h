@@ -42,12 +42,11 @@ int connection_run(struct store_connection *connection, const char *sql, struct 
 
 /* A snapshot of its own; at most STORE_READERS at once, further ones wait. */
 int store_read_begin(struct store *store, struct store_connection **out, struct error *error);
-void store_read_end(struct store *store, struct store_connection *connection);
+void store_read_end(struct store *store, struct store_connection *reader);
 /* Waits for the writer before, also of another process. */
 int store_write_begin(struct store *store, struct store_connection **out, struct error *error);
 /* Commits when status is 0, else rolls back and returns status. */
-int store_write_end(struct store *store, struct store_connection *connection, int status,
-                    struct error *error);
+int store_write_end(struct store *store, struct store_connection *writer, int status, struct error *error);
 
 /* ---- statements: prepared once per connection, sql is a string constant ---- */
 

@@ -67,12 +67,19 @@ void child_reply(struct child *child, uint32_t number, int status, const struct 
 
 /* ---- frames ---- */
 
+/* Zeroed memory; without it the worker has nothing sensible to do. */
+static void *need(size_t size, const char *what)
+{
+    void *memory = calloc(1, size);
+    if (!memory)
+        child_die("the worker has no memory left for %s", what);
+    return memory;
+}
+
 /* Hands a call to the threads. */
 static void add_job(struct child *child, const struct frame *frame, struct child_request *request)
 {
-    struct child_job *job = calloc(1, sizeof *job);
-    if (!job)
-        child_die("the worker has no memory left for a call");
+    struct child_job *job = need(sizeof *job, "a call");
     job->type = frame->type;
     job->number = frame->number;
     job->request = request;
@@ -106,9 +113,7 @@ static void open_engine(struct child *child, const struct frame *frame)
 static void submit(struct child *child, const struct frame *frame)
 {
     struct error error;
-    struct child_request *request = calloc(1, sizeof *request);
-    if (!request)
-        child_die("the worker has no memory left for a request");
+    struct child_request *request = need(sizeof *request, "a request");
     request->link.number = frame->number;
     request->child = child;
     request->credits = PROTOCOL_CREDITS;
@@ -190,14 +195,12 @@ static void handle(struct child *child, const struct frame *frame)
     pthread_mutex_unlock(&child->lock);
     if (frame->type == FRAME_OPEN)
         open_engine(child, frame);
-    else if (frame->type == FRAME_CHECK)
+    else if (frame->type == FRAME_CHECK || (is_open && frame->type == FRAME_TRACE))
         add_job(child, frame, NULL);
     else if (!is_open)
         child_die("the worker got a message of type %d before its model was open", (int)frame->type);
     else if (frame->type == FRAME_SUBMIT)
         submit(child, frame);
-    else if (frame->type == FRAME_TRACE)
-        add_job(child, frame, NULL);
     else if (frame->type == FRAME_TOKEN_TEXT)
         token_text(child, frame);
     else if (frame->type == FRAME_CANCEL || frame->type == FRAME_RELEASE || frame->type == FRAME_CREDIT)

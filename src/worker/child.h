@@ -2,8 +2,8 @@
  *
  * Threads: main reads frames and never computes; WORK_THREADS do what takes long (open, check, tokenize and
  * submit, trace); the pump carries events. Locks: child.lock guards what is marked, child.send_lock keeps
- * frames whole; they are never held together, and no engine function is called under child.lock. The engine
- * calls on_event with its own locks held, so engine locks come before child.lock.
+ * frames whole; they are never held together, and no engine function is called under child.lock. on_event
+ * takes child.lock, and the engine calls it without a lock of its own.
  *
  * Nobody here can be blocked for good by the parent: the parent's reader always reads.
  */
@@ -75,18 +75,18 @@ void child_send(struct child *child, const struct buffer *frames);
 _Noreturn void child_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* child_work.c: a thread's main; runs jobs until the child stops. */
-void *child_work_main(void *child);
+void *child_work_main(void *context);
 void child_job_free(struct child_job *job);
 
 /* child_pump.c */
-void *child_pump_main(void *child);
+void *child_pump_main(void *context);
 void child_put_stats(struct child *child, struct buffer *out);
 /* Puts a request on the pump's list; child.lock is held. */
 void child_make_ready(struct child_request *request);
 /* The request is over, or never came about: takes it off every list, releases and frees it. */
 void child_forget(struct child_request *request);
-/* on_event of every request. */
-void child_on_event(void *request);
+/* on_event of every request, which is the context. */
+void child_on_event(void *context);
 /* Reads LLMIND_TEST_WORKER_CRASH_AFTER. */
 void child_crash_setup(struct child *child);
 /* Crashes when `done` events are what was asked for. */

@@ -323,8 +323,10 @@ static int start(const struct engine_options *options, enum frame_type type, str
     struct buffer frames = {0};
     struct worker *worker = allocate();
     *out = NULL;
-    if (!worker)
-        return error_memory(error, "a worker", sizeof *worker);
+    if (!worker) {
+        error_memory(error, "a worker", sizeof *worker);
+        return ERROR_MEMORY;
+    }
     worker->base.door = &worker_door;
     int status = worker_call_begin(worker, &worker->open, NULL, error);
     size_t begin = frame_begin(&frames, FRAME_HELLO, 0);

@@ -87,6 +87,7 @@ struct worker_request {
     /* guarded by lock */
     struct frame_receiver events; /* FRAME_EVENTs not taken yet; bounded by the credits */
     bool finished, finish_taken;  /* finished: the last event is there */
+    bool lost;                    /* memory was short for an event: nothing behind it is kept */
     uint32_t taken;               /* since credit was given back */
     /* the reader's: what a request that its worker's death ends can still tell */
     struct engine_timings timings;
@@ -111,14 +112,14 @@ int worker_call_wait(struct worker *worker, struct worker_call *call, struct err
 int worker_spawn(struct worker *worker, struct error *error);
 
 /* client_reader.c: the reader's main; returns once the child is reaped and everybody knows. */
-void *worker_reader_main(void *worker);
+void *worker_reader_main(void *context);
 
 /* client_request.c: the members of the door that are about requests. */
 int worker_submit(struct engine *engine, const struct engine_submit *submit, struct engine_request **out,
                   struct error *error);
-void worker_cancel(struct engine_request *request);
-void worker_release(struct engine_request *request);
-int worker_next_event(struct engine_request *request, struct engine_event *event, int timeout_ms);
+void worker_cancel(struct engine_request *base);
+void worker_release(struct engine_request *base);
+int worker_next_event(struct engine_request *base, struct engine_event *event, int timeout_ms);
 /* The reader's: an event that came for a request; its frame stands in the receiver behind frame->payload. */
 void worker_request_push(struct worker_request *request, const struct engine_event *event,
                          const struct frame *frame);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "worker/client_internal.h"
 #include "worker/protocol.h"
 
@@ -125,16 +126,17 @@ static void keep_last_line(struct worker *worker, const char *bytes, size_t leng
 static bool take_errors(struct worker *worker)
 {
     char bytes[4096];
-    for (;;) {
+    /* no more at once than a pipe holds: a worker that floods it must not keep the frames waiting */
+    for (int round = 0; round < 16; round++) {
         ssize_t n = read(worker->errors, bytes, sizeof bytes);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             return n < 0 && errno == EAGAIN;
         keep_last_line(worker, bytes, (size_t)n);
-        ssize_t written = write(STDERR_FILENO, bytes, (size_t)n);
-        (void)written; /* nowhere else to say it */
+        log_relay(bytes, (size_t)n);
     }
+    return true;
 }
 
 /* ---- the end ---- */

@@ -33,8 +33,10 @@ static int open_request(struct worker *worker, uint64_t accepted_ns, struct work
 {
     struct worker_request *request = calloc(1, sizeof *request);
     pthread_condattr_t monotonic;
-    if (!request)
-        return error_memory(error, "a request", sizeof *request);
+    if (!request) {
+        error_memory(error, "a request", sizeof *request);
+        return ERROR_MEMORY;
+    }
     request->base.door = worker->base.door;
     request->worker = worker;
     request->accepted_ns = request->timings.accepted_ns = accepted_ns;
@@ -113,7 +115,8 @@ static void note(struct worker_request *request, const struct engine_event *even
 static void add(struct worker_request *request, const char *bytes, size_t length, bool last)
 {
     pthread_mutex_lock(&request->lock);
-    frame_receiver_add(&request->events, bytes, length, NULL); /* a failure is told by next_event */
+    /* The worker gets no credit for what is lost, so waiting for more would be for ever. */
+    request->lost = request->lost || frame_receiver_add(&request->events, bytes, length, NULL);
     request->finished = last;
     pthread_cond_broadcast(&request->changed);
     pthread_mutex_unlock(&request->lock);
@@ -197,7 +200,7 @@ static int take(struct worker_request *request, struct engine_event *event)
     if (request->finish_taken)
         return -1;
     if (frame_next(&request->events, &frame, NULL) <= 0)
-        return request->finished ? incomplete(request, event) : 0;
+        return request->finished || request->lost ? incomplete(request, event) : 0;
     struct wire in = {frame.payload, frame.length, 0, false};
     protocol_get_event(&in, event, NULL); /* the reader of the worker found it sound */
     if (event->kind == EVENT_FINISH) {

@@ -14,8 +14,6 @@
 #include "platform/process.h"
 #include "worker/client_internal.h"
 
-extern char **environ;
-
 enum { CHILD_END = 3, SPARE_DESCRIPTOR = 10, PATH_BYTES = 4096 };
 
 static int no_descriptor(struct error *error)

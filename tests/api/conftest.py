@@ -43,10 +43,6 @@ def wait_for(condition, what="a condition", seconds=PATIENCE_S):
         time.sleep(0.02)
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "sanitize: also run with the programs that the sanitizers watch")
-
-
 class Server:
     def __init__(self, folder, *arguments, env=None):
         assert PROGRAM.exists(), f"{PROGRAM} is not built (make build, or set LLMIND_BUILD_DIR)"

@@ -155,7 +155,6 @@ def statuses(received):
     return [int(s) for s in re.findall(rb"HTTP/1\.1 (\d{3}) ", received)]
 
 
-@pytest.mark.sanitize
 @pytest.mark.parametrize("name", CASES)
 def test_on_the_wire(server, name):
     data, expected, closed = CASES[name]
@@ -196,7 +195,6 @@ def test_expect_continue_is_refused_without_reading(server):
     assert statuses(received) == [413] and closed
 
 
-@pytest.mark.sanitize
 def test_too_long_chunked_body_gets_413(server):
     """Longer than what settings take (1 MiB), while the client still sends."""
     head = b"PUT /api/settings HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -254,7 +252,6 @@ def test_slow_head_is_cut_while_others_are_served(server):
     assert server.get("/health").status_code == 200
 
 
-@pytest.mark.sanitize
 @pytest.mark.parametrize("way", ["close", "reset", "half-close"])
 def test_client_that_leaves_ends_its_stream(server, way):
     """A stream that would last for ever (the clock of /api/performance): its thread ends when its client does."""
@@ -307,7 +304,6 @@ def test_idle_connections_do_not_keep_others_out(server):
         connection.close()
 
 
-@pytest.mark.sanitize
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_it_while_streams_run(start_server, sign):
     server = start_server()

@@ -6,6 +6,7 @@ import enum
 import json
 import math
 import os
+import shutil
 import signal
 
 import httpx
@@ -13,7 +14,7 @@ import openai
 import pydantic
 import pytest
 
-from conftest import wait_for
+from conftest import BUILTIN, wait_for
 
 STORY = [{"role": "user", "content": "Tell me a short story."}]
 PROMPT = "Once upon a time"
@@ -165,6 +166,23 @@ def test_stop(client):
 def test_max_completion_tokens(client):
     answer = chat(client, max_tokens=None, max_completion_tokens=5)
     assert answer.usage.completion_tokens == 5 and answer.choices[0].finish_reason == "length"
+
+
+def test_ignore_eos(server, client, problem):
+    end = {"logit_bias": {"3": 100}, "temperature": 0, "max_tokens": 6}  # the model wants to end at once
+    for ask in (chat, complete):
+        assert ask(client, **end).usage.completion_tokens == 1
+        assert ask(client, **end, extra_body={"ignore_eos": False}).choices[0].finish_reason == "stop"
+        ignored = ask(client, **end, extra_body={"ignore_eos": True})
+        assert ignored.usage.completion_tokens == 6 and ignored.choices[0].finish_reason == "length"
+    word = chat(client, temperature=0, max_tokens=40).choices[0].message.content.split()[3]
+    stopped = chat(client, temperature=0, max_tokens=40, stop=word, extra_body={"ignore_eos": True})
+    assert stopped.choices[0].finish_reason == "stop", "stop sequences stop"
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+    for constrained in ({"response_format": {"type": "json_object"}}, {"tools": tools, "tool_choice": "required"}):
+        problem(server.post("/v1/chat/completions", CHAT | constrained | {"ignore_eos": True}), 400, param="ignore_eos")
+    free = CHAT | {"ignore_eos": True, "response_format": {"type": "text"}}
+    assert server.post("/v1/chat/completions", free).is_success
 
 
 def test_penalties_and_filters_change_the_text(client):
@@ -368,6 +386,7 @@ SHARED = [(name, value) for name, values in NUMBERS.items() for value in values]
     ("stop", ["a", 1]),
     ("stop", "x" * 257),
     ("stream", "yes"),
+    ("ignore_eos", 1),
     ("stream_options", {"include_usage": True}),
     ("logit_bias", {"1": 101}),
     ("logit_bias", {"x": 1}),
@@ -436,6 +455,14 @@ def test_wrong_fields_are_named(server, problem, path, body, name, value):
             {"type": "json_schema", "json_schema": {"name": "a"}},
             "response_format.json_schema.schema",
         ),
+        ("response_format", {"type": "json_object", "schema": {"type": "object"}}, "response_format"),
+        ("response_format", {"type": "text", "json_schema": {}}, "response_format"),
+        (
+            "response_format",
+            {"type": "json_schema", "json_schema": {"name": "a", "schema": {}, "mode": 1}},
+            "response_format.json_schema",
+        ),
+        ("tools", [{"type": "function", "function": {"name": "f"}, "strict": True}], "tools[0]"),
         ("tools", [{"type": "web_search"}], "tools[0]"),
         ("tools", [{"type": "function", "function": {"name": "a b"}}], "tools[0]"),
         ("tools", [{"type": "function", "function": {"name": "f"}}] * 2, "tools"),
@@ -566,3 +593,47 @@ def test_a_model_that_dies_is_an_error_and_comes_back(start_server, stream):
     assert status == (200 if stream else 503)
     again = server.post("/v1/chat/completions", CHAT)
     assert again.status_code == 200 and again.json()["choices"]
+
+
+def test_what_is_nested_deep_or_has_many_values_is_refused_and_kills_nobody(server, problem):
+    def ask(arguments):
+        call = {"type": "function", "function": {"name": "f", "arguments": arguments}}
+        messages = [*STORY, {"role": "assistant", "tool_calls": [call]}, *STORY]
+        return server.post("/v1/chat/completions", CHAT | {"messages": messages})
+
+    where = "messages[1].tool_calls[0].function.arguments"
+    for depth in (65, 2000, 100000):
+        problem(ask('{"a":' * depth + "1" + "}" * depth), 400, param=where)
+    problem(ask('{"a":' * 2000), 400, param=where)
+    json_type = {"headers": {"content-type": "application/json"}}
+    for many in ("{}," * 300000, "0," * 3000000):
+        body = '{"prompt": [%s0]}' % many
+        problem(server.post("/v1/completions", content=body.encode(), **json_type), 400, code="too_many")
+    zero = problem(server.post("/v1/chat/completions", CHAT | {"messages": [{"role": "user", "content": "a\0"}]}), 400)
+    assert "\\u0000" in zero["message"] and "ALLOW_NUL" not in zero["message"]
+    assert server.get("/health").json()["status"] == "ok"
+
+
+def test_names_cut_inside_a_character_are_still_named(server, problem):
+    for n in range(150, 156):
+        message = {"role": "user", "content": "x", "x" * n + "é" * 40: 1}
+        problem(server.post("/v1/chat/completions", CHAT | {"messages": [message]}), 400, code="invalid_value")
+
+
+def test_no_folder_of_the_server_is_told(start_server, tmp_path):
+    for name, files in (("odd", ["config.json"]), ("broken", [])):
+        (tmp_path / "models" / name).mkdir(parents=True)
+        for file in files:
+            shutil.copy(BUILTIN / file, tmp_path / "models" / name)
+    (tmp_path / "models" / "broken" / "config.json").write_text("{")
+    one = start_server(env={"LLMIND_MODEL_PATH": str(tmp_path / "models")})
+    for name in ("odd", "broken", "nowhere", "bultin", "odd@main"):
+        for path, body in (
+            ("/v1/chat/completions", CHAT | {"model": name}),
+            ("/v1/completions", COMPLETION | {"model": name}),
+            ("/api/models/load", {"model": name}),
+        ):
+            response = one.post(path, body)
+            assert response.status_code in (400, 404) and str(tmp_path) not in response.text, response.text
+            assert name in response.text or "config.json" in response.text
+    assert str(tmp_path) not in one.get("/api/models").text

@@ -2,6 +2,8 @@
 
 import pytest
 
+from conftest import BUILTIN
+
 
 def values(server):
     return server.get("/api/settings").json()["values"]
@@ -43,11 +45,11 @@ def test_changes_are_kept_and_null_puts_back(server):
     ("temperature", -1), ("temperature", 1e308), ("temperature", "0.5"), ("temperature", True), ("top_p", 1.01),
     ("max_tokens", 0), ("max_tokens", 1.0), ("max_tokens", 1 << 62), ("seed", -1), ("kv_bits", 4), ("kv_bits", "8"),
     ("theme", "pink"), ("theme", ""), ("default_model", 3), ("system_prompt", "x" * 100001), ("api_key", "secret"),
-    ("", 1), ("temperature\n", 1), ("context", 1), ("threads", 0)])
+    ("", 1), ("é" * 200, 1), ("temperature\n", 1), ("context", 1), ("threads", 0)])
 def test_wrong_values_are_refused_by_name_and_nothing_is_changed(server, problem, key, value):
     before = values(server)
     error = problem(server.request("PUT", "/api/settings", json={"theme": "dark", key: value}), 400)
-    assert error["param"] == (key or None)
+    assert error["param"] == (key.encode()[:127].decode(errors="replace").replace("\ufffd", "?") or None)
     assert values(server) == before
 
 
@@ -80,3 +82,64 @@ def test_they_survive_a_restart(start_server):
     one.stop()
     two = start_server("--data-dir", one.data)
     assert values(two)["theme"] == "light" and values(two)["top_p"] == 0.25
+
+
+STARTED = {"threads": 1, "context": 64, "kv_bits": 8, "max_sequences": 3, "queue_limit": 5}
+
+
+def running(server):
+    model = server.get("/api/performance").json()["model"]
+    return {"threads": model["n_threads"]} | {k: model[k] for k in ("context", "kv_bits", "max_sequences")}
+
+
+def test_a_start_obeys_what_was_saved_and_flags_and_environment_win(start_server):
+    one = start_server("--no-preload")
+    put(one, **STARTED)
+    one.stop()
+    two = start_server("--data-dir", one.data)
+    assert running(two) == {k: v for k, v in STARTED.items() if k != "queue_limit"}
+    two.stop()
+    three = start_server("--data-dir", one.data, "--ctx", 32, env={
+        "LLMIND_CTX": "48", "LLMIND_KV_BITS": "16", "LLMIND_MAX_SEQUENCES": "2"})
+    assert running(three) == {"threads": 1, "context": 32, "kv_bits": 16, "max_sequences": 2}
+
+
+def test_the_saved_queue_limit_holds(start_server):
+    one = start_server("--no-preload")
+    put(one, max_sequences=1, queue_limit=1)
+    one.stop()
+    busy = start_server("--data-dir", one.data).post(
+        "/v1/completions", {"prompt": ["Once upon a time"] * 16, "max_tokens": 200})
+    assert busy.status_code == 429, busy.text
+    free = start_server("--data-dir", one.data, "--queue", 16).post(
+        "/v1/completions", {"prompt": ["Once upon a time"] * 16, "max_tokens": 200})
+    assert free.status_code == 200, free.text
+
+
+def test_the_saved_default_model(start_server):
+    models = {"LLMIND_MODEL_PATH": str(BUILTIN.parent)}
+    one = start_server("--no-preload", env=models)
+    put(one, default_model=BUILTIN.name)
+    one.stop()
+    assert start_server("--data-dir", one.data, env=models).get("/health").json()["model"] == BUILTIN.name
+    # a model that is gone, or a path, does not keep it from starting
+    for gone in ("no-such-model", str(BUILTIN), "../models", "builtin/."):
+        two = start_server("--no-preload", "--data-dir", one.data, env=models)
+        put(two, default_model=gone)
+        two.stop()
+        three = start_server("--data-dir", one.data, env=models)
+        assert three.get("/health").json()["model"] == "builtin"
+        assert "setting_ignored" in three.log and "default_model" in three.log
+        three.stop()
+
+
+def test_a_saved_setting_that_cannot_be_loaded_is_named(start_server):
+    one = start_server("--no-preload")
+    put(one, context=1 << 24)
+    one.stop()
+    with pytest.raises(AssertionError, match="saved settings: context.*--no-preload"):
+        start_server("--data-dir", one.data)
+    two = start_server("--data-dir", one.data, "--no-preload")
+    put(two, context=None)
+    two.stop()
+    assert start_server("--data-dir", one.data).get("/health").json()["model"] == "builtin"

@@ -153,6 +153,27 @@ static void a_prefix_longer_than_the_message_is_cut_too(void **state)
     assert_true(is_utf8(error.message));
 }
 
+static void replaces_a_path_by_a_name(void **state)
+{
+    (void)state;
+    struct error error;
+    error_set(&error, ERROR_INVALID, "/a/b/c.json: not in /a/b, nor in /a");
+    error_replace(&error, "/a/b", "tiny");
+    assert_string_equal(error.message, "tiny/c.json: not in tiny, nor in /a");
+    error_replace(&error, "", "x");
+    error_replace(&error, "absent", "x");
+    assert_string_equal(error.message, "tiny/c.json: not in tiny, nor in /a");
+    error_replace(&error, "tiny/c.json: not in tiny, nor in /a", "");
+    assert_string_equal(error.message, "");
+    error_replace(NULL, "a", "b");
+    char text[ERROR_MESSAGE_MAX];
+    memset(text, 'a', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    error_set(&error, ERROR_INVALID, "%s", text);
+    error_replace(&error, "a", "é"); /* longer than fits: cut, and still text */
+    assert_true(is_utf8(error.message) && strlen(error.message) >= ERROR_MESSAGE_MAX - 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +186,7 @@ int main(void)
         cmocka_unit_test(long_garbage_stays_visible),
         cmocka_unit_test(cuts_on_character_boundaries),
         cmocka_unit_test(a_prefix_longer_than_the_message_is_cut_too),
+        cmocka_unit_test(replaces_a_path_by_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,12 +73,32 @@ static void test_numbers(void **state)
     buffer_free(&out);
 }
 
+static void test_measure(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t depth, containers, values;
+    } cases[] = {{"", 0, 0, 0},
+                 {"5", 0, 0, 0},
+                 {"[1, 2, {\"a\": [\"[[[\\\"[,\"]}, []]", 3, 4, 7},
+                 {"]]][[", 2, 2, 2},
+                 {"{\"a\": \"\\", 1, 1, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct json_text_size size = json_text_measure(cases[i].text, strlen(cases[i].text));
+        assert_int_equal(size.depth, cases[i].depth);
+        assert_int_equal(size.containers, cases[i].containers);
+        assert_int_equal(size.values, cases[i].values);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_any_bytes_give_valid_text),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_measure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,6 +114,34 @@ static void levels_below_are_silent(void **state)
     assert_string_equal(logged(write_levels), "");
 }
 
+/* A pipe that nobody reads must not stop the program; afterwards the reader learns that something is missing.
+ */
+static void a_full_pipe_is_not_waited_for(void **state)
+{
+    (void)state;
+    int ends[2];
+    log_open(LOG_LEVEL_INFO, false);
+    assert_int_equal(pipe(ends), 0);
+    fflush(stderr);
+    int saved = dup(STDERR_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    for (int i = 0; i < 5000; i++)
+        log_event(LOG_LEVEL_INFO, "filling", "number=%d", i);
+    ssize_t n = 0, got;
+    while ((got = read(ends[0], text, sizeof text - 1)) == (ssize_t)sizeof text - 1)
+        n += got;
+    n += got;
+    log_event(LOG_LEVEL_INFO, "last", NULL);
+    ssize_t rest = read(ends[0], text, sizeof text - 1);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(ends[0]);
+    close(ends[1]);
+    assert_true(n < 5000 * 40);
+    text[rest] = '\0';
+    assert_non_null(strstr(text, "info last\n(the log lost "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +150,7 @@ int main(void)
         cmocka_unit_test(hostile_values_are_cleaned),
         cmocka_unit_test(long_lines_are_cut_and_stay_lines),
         cmocka_unit_test(levels_below_are_silent),
+        cmocka_unit_test(a_full_pipe_is_not_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -217,9 +217,12 @@ static void not_found_says_where_and_what_is_near(void **state)
     struct error error = {0};
     assert_int_equal(find("tiny-lama", path, &error), ERROR_NOT_FOUND);
     assert_non_null(strstr(error.message, "'tiny-lama'"));
+    assert_non_null(strstr(error.message, "did you mean 'tiny-llama'?"));
+    assert_null(strstr(error.message, root)); /* clients of the server read it */
+    assert_int_equal(catalog_resolve("tiny-lama", path, sizeof path, &error), ERROR_NOT_FOUND);
+    assert_non_null(strstr(error.message, "did you mean 'tiny-llama'?"));
     assert_non_null(strstr(error.message, under("data/models")));
     assert_non_null(strstr(error.message, under("hub")));
-    assert_non_null(strstr(error.message, "did you mean 'tiny-llama'?"));
     assert_int_equal(find("thing", path, &error), ERROR_NOT_FOUND);
     assert_non_null(strstr(error.message, "did you mean 'org/thing'?"));
     assert_int_equal(find("zzzzzzz", path, &error), ERROR_NOT_FOUND);

@@ -177,7 +177,12 @@ static void test_change(void **state)
     begin(&late, names[0], 2);
     assert_int_equal(host_acquire(host, names[0], 20, &none, &error), ERROR_BUSY);
     assert_int_equal(state_now().phase, HOST_CHANGING);
+    struct host_lease beside; /* who has a lease gets another at once: waiting for it would be for ever */
+    host_share(host, &lease, &beside);
+    assert_int_equal(state_now().leases, 2);
     use(&lease); /* undisturbed */
+    use(&beside);
+    host_release(host, &beside);
     pid_t first_pid = state_now().worker_pid;
     host_release(host, &lease);
     pthread_join(other.thread, NULL);
@@ -324,6 +329,23 @@ static void test_close(void **state)
     set_up(state);
 }
 
+/* What runs may end, who waits is sent away, and nobody else comes in. */
+static void test_stop(void **state)
+{
+    (void)state;
+    struct host_lease lease = acquire(names[0]), none;
+    struct waiter waiter;
+    struct error error;
+    begin(&waiter, names[1], 1);
+    host_stop(host);
+    pthread_join(waiter.thread, NULL);
+    assert_int_equal(waiter.status, ERROR_CANCELLED);
+    assert_int_equal(host_acquire(host, names[0], LONG_MS, &none, &error), ERROR_CANCELLED);
+    assert_int_equal(host_load(host, names[1], NULL, true, LONG_MS, &error), ERROR_CANCELLED);
+    use(&lease);
+    host_release(host, &lease);
+}
+
 static void test_default_folder(void **state)
 {
     (void)state;
@@ -391,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_killed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_crash_at_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_close, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_default_folder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_churn, set_up, tear_down),
     };

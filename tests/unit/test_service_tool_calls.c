@@ -294,6 +294,34 @@ static void test_limits(void **state)
     buffer_free(&text);
 }
 
+/* JSON inside a text is not counted with what is around it, and parsers recurse: threads of connections have
+ * small stacks. */
+static void test_depth_inside_texts(void **state)
+{
+    const json_t *tools = ((struct fixture *)*state)->tools;
+    struct buffer deep = {0}, text = {0}, expected = {0};
+    for (int i = 0; i < 500; i++)
+        buffer_text(&deep, "[");
+    for (int i = 0; i < 500; i++)
+        buffer_text(&deep, "]");
+    buffer_format(&text, "<tool_call>{\"name\":\"add\",\"arguments\":\"{\\\"list\\\":%s}\"}</tool_call>",
+                  deep.data);
+    char *got = run_cut(tools, text.data, 1, 100);
+    assert_string_equal(got, text.data); /* no call */
+    free(got);
+    buffer_clear(&text);
+    buffer_format(
+        &text, "<tool_call>\n<function=add>\n<parameter=list>\n%s\n</parameter>\n</function>\n</tool_call>",
+        deep.data);
+    buffer_format(&expected, "@add({\"list\": \"%s\"})", deep.data);
+    got = run_cut(tools, text.data, 1, 100);
+    assert_string_equal(got, expected.data); /* a text, not a list */
+    free(got);
+    buffer_free(&deep);
+    buffer_free(&text);
+    buffer_free(&expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,7 +329,7 @@ int main(void)
         cmocka_unit_test(test_coder),        cmocka_unit_test(test_mistral),
         cmocka_unit_test(test_whole_answer), cmocka_unit_test(test_control_tokens),
         cmocka_unit_test(test_only_first),   cmocka_unit_test(test_is_prompt),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_limits),       cmocka_unit_test(test_depth_inside_texts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
