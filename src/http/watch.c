@@ -142,6 +142,9 @@ static void cut(struct watch_connection *connection, const char *why)
     if (connection->cut)
         return;
     connection->cut = connection->lost = true;
+    /* Closing resets it: what a client did not read must not stay in the kernel until it does. */
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
     shutdown(connection->fd, SHUT_RDWR);
     log_event(LOG_LEVEL_INFO, "connection cut", "reason=%s", why);
 }

@@ -123,6 +123,7 @@ static void stats(struct engine *engine, struct engine_stats *out)
     pthread_mutex_lock(&worker->lock);
     *out = worker->stats;
     pthread_mutex_unlock(&worker->lock);
+    out->rejected_requests += atomic_load(&worker->n_refused);
 }
 
 static int trace(struct engine *engine, uint32_t n_tokens, uint32_t depth, struct engine_trace *out,
@@ -328,6 +329,7 @@ static int start(const struct engine_options *options, enum frame_type type, str
         return ERROR_MEMORY;
     }
     worker->base.door = &worker_door;
+    worker->queue_limit = options->queue_limit;
     int status = worker_call_begin(worker, &worker->open, NULL, error);
     size_t begin = frame_begin(&frames, FRAME_HELLO, 0);
     protocol_put_hello(&frames);

@@ -40,6 +40,8 @@ enum { LAST_LINE = 400 };
 struct worker {
     struct engine base;
     atomic_uint references;
+    /* Requests without their last event, and those that were refused here because of them. */
+    atomic_uint n_unfinished, n_refused;
 
     /* constant after worker_start */
     int socket, errors; /* errors: where the child's stderr ends */
@@ -48,6 +50,7 @@ struct worker {
     struct arena arena;
     struct engine_info info;
     struct engine_sampling sampling;
+    uint32_t queue_limit;
     struct worker_call open; /* the call that worker_wait waits for */
 
     pthread_mutex_t send_lock;

@@ -60,6 +60,24 @@ static void free_request(struct worker_request *request)
     free(request);
 }
 
+/* A thousand requests at once are refused here, without a thousand messages to a worker that computes. The
+ * worker knows earlier than we do what has ended, so who passes may still be refused there, and nobody who
+ * would have been let in waits. */
+static int arrive(struct worker *worker, struct error *error)
+{
+    uint64_t limit = (uint64_t)worker->queue_limit + worker->info.max_sequences;
+    uint32_t before = atomic_fetch_add(&worker->n_unfinished, 1);
+    if (!worker->queue_limit || before < limit)
+        return 0;
+    atomic_fetch_sub(&worker->n_unfinished, 1);
+    atomic_fetch_add(&worker->n_refused, 1);
+    return error_set(
+        error, ERROR_BUSY,
+        "the queue is full: %u requests run or wait already, and at most %u may wait; try again in a "
+        "moment",
+        before, worker->queue_limit);
+}
+
 int worker_submit(struct engine *engine, const struct engine_submit *submit, struct engine_request **out,
                   struct error *error)
 {
@@ -72,11 +90,14 @@ int worker_submit(struct engine *engine, const struct engine_submit *submit, str
     if (submit->on_logits || submit->on_event)
         return error_set(error, ERROR_UNSUPPORTED,
                          "logits and event functions need an engine in the same process");
-    int status = open_request(worker, accepted_ns, &request, error);
+    int status = arrive(worker, error);
     if (status)
         return status;
-    if ((status = worker_call_begin(worker, &call, request, error)) != 0) {
+    status = open_request(worker, accepted_ns, &request, error);
+    if (!status && (status = worker_call_begin(worker, &call, request, error)) != 0)
         free_request(request);
+    if (status) {
+        atomic_fetch_sub(&worker->n_unfinished, 1);
         return status;
     }
     size_t begin = frame_begin(&frame, FRAME_SUBMIT, call.link.number);
@@ -89,6 +110,10 @@ int worker_submit(struct engine *engine, const struct engine_submit *submit, str
         pthread_mutex_lock(&worker->lock);
         numbers_take(&worker->requests, request->link.number);
         pthread_mutex_unlock(&worker->lock);
+        pthread_mutex_lock(&request->lock); /* the worker's death may have ended it already */
+        bool counted = !request->finished;
+        pthread_mutex_unlock(&request->lock);
+        atomic_fetch_sub(&worker->n_unfinished, counted);
         free_request(request);
         return status;
     }
@@ -117,6 +142,8 @@ static void add(struct worker_request *request, const char *bytes, size_t length
     pthread_mutex_lock(&request->lock);
     /* The worker gets no credit for what is lost, so waiting for more would be for ever. */
     request->lost = request->lost || frame_receiver_add(&request->events, bytes, length, NULL);
+    if (last && !request->finished)
+        atomic_fetch_sub(&request->worker->n_unfinished, 1);
     request->finished = last;
     pthread_cond_broadcast(&request->changed);
     pthread_mutex_unlock(&request->lock);

@@ -1,0 +1,85 @@
+"""64 streaming clients for a minute: every answer ends properly, and nothing grows.
+
+The clients are bench/acceptance.d/load_client.c, one cheap thread. Under the sanitizers it is a few seconds. How evenly the clients are served is, in ten minutes, by `make acceptance ISSUE=3`.
+"""
+
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import time
+
+import pytest
+
+from conftest import BUILD, ROOT
+
+CLIENTS = 64
+SANITIZED = BUILD.name in ("build-asan", "build-tsan")
+SECONDS = 8 if SANITIZED else 60
+
+
+@pytest.fixture(scope="module")
+def load_client(tmp_path_factory):
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    program = tmp_path_factory.mktemp("load") / "load_client"
+    source = ROOT / "bench" / "acceptance.d" / "load_client.c"
+    subprocess.run([compiler, "-O2", "-std=c11", "-D_GNU_SOURCE", source, "-o", program], check=True)
+    return program
+
+
+def start(load_client, server, folder, clients, seconds, requests, **fields):
+    body = folder / "body.json"
+    body.write_text(json.dumps({"messages": [{"role": "user", "content": "Tell me a story about a fox."}], "stream": True,
+                                "temperature": 0.8, "max_tokens": 100} | fields))  # fmt: skip
+    return subprocess.Popen([load_client, str(server.port), str(clients), str(seconds), str(requests), body],
+                            stdout=subprocess.PIPE, text=True)  # fmt: skip
+
+
+def finish(process):
+    *requests, gaps = map(json.loads, process.communicate()[0].splitlines())
+    return requests, gaps
+
+
+def footprint(server):
+    found = {}
+    for pid in (server.pid, server.worker_pid):
+        status = open(f"/proc/{pid}/status").read()
+        found[pid] = (int(re.search(r"RssAnon:\s+(\d+)", status)[1]), int(re.search(r"Threads:\s+(\d+)", status)[1]),
+                      len(os.listdir(f"/proc/{pid}/fd")))  # fmt: skip
+    return found
+
+
+def test_load(server, load_client, tmp_path):
+    process = start(load_client, server, tmp_path, CLIENTS, SECONDS, 0)
+    samples, begin = [], time.monotonic()
+    while time.monotonic() - begin < SECONDS:
+        samples.append(footprint(server))
+        time.sleep(SECONDS / 30)
+    requests, gaps = finish(process)
+    served = [r for r in requests if r["status"] == 200]
+    assert len(served) >= CLIENTS
+    assert all(r["done"] for r in served), [r for r in served if not r["done"]][:3]
+    assert {r["status"] for r in requests} <= {200, 429, 503}
+    assert gaps["gaps"] > 0
+
+    # threads and descriptors stay; anonymous memory of the last third is that of the middle one, within 4 MB
+    for pid in samples[-1]:
+        middle, last = samples[10:20], samples[20:]
+        for index, allowed in ((1, 3), (2, 3)) if SANITIZED else ((0, 4096), (1, 3), (2, 3)):
+            growth = statistics.median(s[pid][index] for s in last) - statistics.median(s[pid][index] for s in middle)
+            assert growth <= allowed, (pid, index, growth)
+
+
+def test_a_thousand_at_once(server, load_client, tmp_path):
+    process = start(load_client, server, tmp_path, 200 if SANITIZED else 1000, 0, 1, max_tokens=30)
+    health = []
+    while process.poll() is None:
+        health.append(server.get("/health").json()["status"])
+        time.sleep(0.02)
+    requests, _ = finish(process)
+    assert set(health) == {"ok"}
+    assert {r["status"] for r in requests} == {200, 429}
+    assert all(r["done"] for r in requests if r["status"] == 200)
+    assert sum(r["status"] == 429 for r in requests) >= 1
