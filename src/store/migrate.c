@@ -45,12 +45,17 @@ static int newer(struct store_connection *connection, int version, struct error 
  * to it; what is damaged further down is met when it is read. */
 int store_examine(struct store_connection *connection, struct error *error)
 {
-    int version = 0, id = 0, tables = 0, status = read_version(connection, &version, error);
+    /* One snapshot: another process may be making this database right now. */
+    int version = 0, id = 0, tables = 0, status = connection_run(connection, "BEGIN", error);
+    if (!status)
+        status = read_version(connection, &version, error);
     if (!status)
         status = read_number(connection, "PRAGMA application_id", &id, error);
     if (!status)
         status = read_number(connection, "SELECT count(*) FROM sqlite_schema", &tables, error);
     int code = sqlite3_errcode(connection->db);
+    if (!sqlite3_get_autocommit(connection->db))
+        connection_run(connection, "ROLLBACK", NULL);
     if (status && (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)) {
         if (error)
             error->code = ERROR_INVALID;
