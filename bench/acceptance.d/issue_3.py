@@ -122,12 +122,20 @@ def load_client(run):
 def start_load(run, server, clients, seconds, requests=0, **fields):
     body = run.work / f"body-{random.randrange(1 << 30)}.json"
     body.write_text(chat_body(**fields))
-    return subprocess.Popen([load_client(run), str(server.port), str(clients), str(seconds), str(requests), body],
-                            stdout=subprocess.PIPE, text=True)
+    # into a file: a pipe that nobody reads while the load runs would stop it
+    output = tempfile.TemporaryFile("w+")
+    process = subprocess.Popen([load_client(run), str(server.port), str(clients), str(seconds), str(requests), body],
+                               stdout=output)
+    return process, output
 
 
-def finish_load(process):
-    *requests, summary = map(json.loads, process.communicate()[0].splitlines())
+def finish_load(load):
+    process, output = load
+    if process.wait():
+        raise RuntimeError(f"the load client ended with {process.returncode}")
+    output.seek(0)
+    *requests, summary = map(json.loads, output)
+    output.close()
     return requests, summary
 
 
@@ -144,12 +152,12 @@ def client_rates(requests):
 def load(run):
     """64 streaming clients: every answer ends properly, nothing grows after the first minute, and it is fair."""
     with Server(run) as server:
-        process = start_load(run, server, CLIENTS, LOAD_SECONDS)
+        clients = start_load(run, server, CLIENTS, LOAD_SECONDS)
         samples, start = [], time.monotonic()
-        while process.poll() is None and time.monotonic() - start < LOAD_SECONDS:
+        while clients[0].poll() is None and time.monotonic() - start < LOAD_SECONDS:
             samples.append({"s": round(time.monotonic() - start, 1)} | server.footprint())
             time.sleep(1)
-        requests, summary = finish_load(process)
+        requests, summary = finish_load(clients)
         generated = server.metric("llmind_generated_tokens_total")
     served = [r for r in requests if r["status"] == 200]
     proper = all(r["done"] or r["error_event"] for r in served) and all(r["status"] in (200, 429, 503) for r in requests)
