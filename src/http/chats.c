@@ -135,18 +135,18 @@ static void get_export(struct http_exchange *exchange)
 static const struct http_route routes[] = {
     {"GET", "/api/chats", get_chats,
      "Saved conversations, newest first; ?limit, ?before (the next of the page before), ?search.", NULL,
-     "ChatList", 0},
-    {"POST", "/api/chats", post_chats, "Begins a conversation.", "ChatFields", "Chat", SEND_BODY},
-    {"GET", "/api/chats/{id}", get_chat, "A conversation with its messages.", NULL, "Chat", 0},
+     "ChatList", 0, false},
+    {"POST", "/api/chats", post_chats, "Begins a conversation.", "ChatFields", "Chat", SEND_BODY, false},
+    {"GET", "/api/chats/{id}", get_chat, "A conversation with its messages.", NULL, "Chat", 0, false},
     {"PATCH", "/api/chats/{id}", patch_chat, "Changes title, model or system prompt; null takes one away.",
-     "ChatFields", "Chat", SEND_BODY},
-    {"DELETE", "/api/chats/{id}", delete_chat, "Deletes a conversation.", NULL, "ChatDeleted", 0},
+     "ChatFields", "Chat", SEND_BODY, false},
+    {"DELETE", "/api/chats/{id}", delete_chat, "Deletes a conversation.", NULL, "ChatDeleted", 0, false},
     {"POST", "/api/chats/{id}/messages", chats_post_message,
      "Says something, or asks for the last answer again; the answer comes as server-sent events (message, "
      "progress, delta, then done or error) or, with \"stream\": false, whole.",
-     "ChatSend", "ChatAnswer", SEND_BODY},
+     "ChatSend", "ChatAnswer", SEND_BODY, true},
     {"POST", "/api/chats/{id}/stop", post_stop, "Stops the answer that is being written; it is kept so far.",
-     NULL, "ChatStopped", 0},
-    {"GET", "/api/chats/{id}/export.md", get_export, "A conversation as Markdown.", NULL, NULL, 0},
+     NULL, "ChatStopped", 0, false},
+    {"GET", "/api/chats/{id}/export.md", get_export, "A conversation as Markdown.", NULL, NULL, 0, false},
 };
 const struct http_route_table chat_routes = {routes, sizeof routes / sizeof *routes};

@@ -152,14 +152,14 @@ static void get_system(struct http_exchange *exchange)
 static const struct http_route routes[] = {
     {"GET", "/health", get_health,
      "Whether the server is up, and what it has loaded; answers at once, also while a model is loading", NULL,
-     "Health", 0},
+     "Health", 0, false},
     {"GET", "/metrics", get_metrics, "Counters and histograms as Prometheus reads them (text/plain)", NULL,
-     NULL, 0},
+     NULL, 0, false},
     {"GET", "/api/performance", get_performance, "One sample of the server and the machine", NULL,
-     "Performance", 0},
+     "Performance", 0, false},
     {"GET", "/api/performance/stream", get_performance_stream,
-     "The same twice a second as server-sent events, each one a Performance", NULL, NULL, 0},
-    {"GET", "/api/system", get_system, "What this machine and this program are", NULL, "System", 0},
+     "The same twice a second as server-sent events, each one a Performance", NULL, NULL, 0, false},
+    {"GET", "/api/system", get_system, "What this machine and this program are", NULL, "System", 0, false},
 };
 
 const struct http_route_table live_routes = {routes, sizeof routes / sizeof *routes};

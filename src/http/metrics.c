@@ -141,7 +141,8 @@ static void write_model(struct buffer *out, const struct host_state *host)
           (double)host->stats.steps);
     plain(out, "llmind_engine_step_seconds_total", "counter", "Time spent in them.",
           (double)host->stats.step_ns / 1e9);
-    plain(out, "llmind_engine_rejected_total", "counter", "Requests refused because the queue was full.",
+    plain(out, "llmind_engine_rejected_total", "counter",
+          "Requests the engine refused because its queue was full; more may have been refused at the door.",
           (double)host->stats.rejected_requests);
 }
 

@@ -220,11 +220,13 @@ static void post_unload(struct http_exchange *exchange)
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/api/models", get_models, "Every model there is, with what its files say", NULL, "ModelList", 0},
+    {"GET", "/api/models", get_models, "Every model there is, with what its files say", NULL, "ModelList", 0,
+     false},
     {"POST", "/api/models/load", post_load,
-     "Loads a model, replacing the loaded one, and answers when it is ready", "ModelLoad", "ModelLoaded", 0},
+     "Loads a model, replacing the loaded one, and answers when it is ready", "ModelLoad", "ModelLoaded", 0,
+     false},
     {"POST", "/api/models/unload", post_unload, "Unloads the model once its answers have ended", "Empty",
-     "ModelUnloaded", 0},
+     "ModelUnloaded", 0, false},
 };
 
 const struct http_route_table model_routes = {routes, sizeof routes / sizeof *routes};

@@ -110,7 +110,8 @@ static void get_openapi(struct http_exchange *exchange)
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/openapi.json", get_openapi, "This description of everything there is", NULL, "OpenApi", 0},
+    {"GET", "/openapi.json", get_openapi, "This description of everything there is", NULL, "OpenApi", 0,
+     false},
 };
 
 const struct http_route_table openapi_routes = {routes, sizeof routes / sizeof *routes};

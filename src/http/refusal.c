@@ -26,7 +26,9 @@ bool refusal_send(int fd, const struct http_exchange *exchange)
     const struct headers_wish wish = {.close = true};
     struct buffer text = {0};
     buffer_format(&text, "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\n", response->status,
-                  response->status == 413 ? "Content Too Large" : "Service Unavailable",
+                  response->status == 413   ? "Content Too Large"
+                  : response->status == 429 ? "Too Many Requests"
+                                            : "Service Unavailable",
                   response->body.length);
     headers_each(exchange, &wish, add_line, &text);
     buffer_text(&text, "\r\n");

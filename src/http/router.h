@@ -6,6 +6,7 @@
 #ifndef LLMIND_HTTP_ROUTER_H
 #define LLMIND_HTTP_ROUTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "http/exchange.h"
@@ -17,6 +18,7 @@ struct http_route {
     const char *request;  /* name of a schema in openapi_schemas.json's components, or NULL: no body */
     const char *response; /* likewise; NULL: not JSON (then the summary says what) */
     size_t max_body;      /* bytes; 0: HTTP_DEFAULT_BODY */
+    bool generates;       /* its requests become the engine's, and wait in its queue (acceptor.h) */
 };
 enum { HTTP_DEFAULT_BODY = 1 << 20, HTTP_MAX_BODY = 16 << 20 };
 

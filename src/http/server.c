@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "http/acceptor.h"
 #include "http/body_stream.h"
 #include "http/dispatch.h"
 #include "http/guard.h"
@@ -48,6 +49,7 @@ static const size_t all_bodies_bytes = (size_t)256 << 20;
 
 struct http_server {
     struct MHD_Daemon *daemon;
+    struct acceptor *acceptor;
     struct watcher *watcher;
     struct services *services;
     struct listener listener;
@@ -149,6 +151,7 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
         return NULL;
     request->server = context;
     request->connection = connection;
+    request->fd = -1;
     request->start_ns = clock_now_ns();
     arena_init(&request->exchange.arena);
     request->target = arena_strdup(&request->exchange.arena, target);
@@ -343,6 +346,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (server->services->live && status)
         live_count_request(server->services->live,
                            exchange->match.route ? exchange->match.route->pattern : "none", status, ms);
+    acceptor_done(server->acceptor, request->fd);
     if (request->refused)
         refusal_linger(request->fd);
     if (exchange->connection)
@@ -357,13 +361,14 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
                           enum MHD_ConnectionNotificationCode what)
 {
     struct http_server *server = context;
+    const union MHD_ConnectionInfo *socket =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        acceptor_done(server->acceptor, socket->connect_fd);
         watch_remove(*socket_context);
         *socket_context = NULL;
         return;
     }
-    const union MHD_ConnectionInfo *socket =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     int size = SEND_BUFFER;
     setsockopt(socket->connect_fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     *socket_context = watch_add(server->watcher, socket->connect_fd);
@@ -411,11 +416,12 @@ static int copy_options(struct http_server *server, const struct http_server_opt
 static int start_daemon(struct http_server *server, uint32_t max_connections, struct error *error)
 {
     server->daemon = MHD_start_daemon(
-        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, NULL,
-        NULL, on_access, server, MHD_OPTION_LISTEN_SOCKET, server->listener.fd, MHD_OPTION_URI_LOG_CALLBACK,
-        on_target, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL, MHD_OPTION_STRICT_FOR_CLIENT,
-        0, MHD_OPTION_CONNECTION_LIMIT, max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
+            MHD_USE_NO_LISTEN_SOCKET,
+        0, NULL, NULL, on_access, server, MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+        server, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 0,
+        MHD_OPTION_CONNECTION_LIMIT, max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_THREAD_STACK_SIZE,
         stack_bytes, MHD_OPTION_END);
     if (!server->daemon)
@@ -423,8 +429,29 @@ static int start_daemon(struct http_server *server, uint32_t max_connections, st
     return 0;
 }
 
+static void add_connection(void *context, int fd, const struct sockaddr *address, socklen_t size)
+{
+    struct http_server *server = context;
+    if (MHD_add_connection(server->daemon, fd, address, size) != MHD_YES) { /* which has closed it */
+        acceptor_done(server->acceptor, fd);
+        log_event(LOG_LEVEL_WARNING, "connection not taken", "reason=%s", "too many, or no memory");
+    }
+}
+
+static int start_acceptor(struct http_server *server, uint32_t max_connections, struct error *error)
+{
+    const struct acceptor_options options = {.listening = server->listener.fd,
+                                             .guard = &server->guard,
+                                             .services = server->services,
+                                             .max_connections = max_connections,
+                                             .add = add_connection,
+                                             .context = server};
+    return acceptor_open(&options, &server->acceptor, error);
+}
+
 static void free_server(struct http_server *server)
 {
+    acceptor_close(server->acceptor);
     watcher_close(server->watcher);
     if (server->listener.fd >= 0)
         close(server->listener.fd);
@@ -458,9 +485,14 @@ int http_server_open(const struct http_server_options *options, struct services 
         status = watcher_open(&limits, &server->watcher, error);
     server->guard.port = server->listener.port;
     server->guard.loopback = server->listener.loopback;
+    uint32_t max_connections = listener_connection_limit(options->max_connections);
     if (!status)
-        status = start_daemon(server, listener_connection_limit(options->max_connections), error);
+        status = start_daemon(server, max_connections, error);
+    if (!status)
+        status = start_acceptor(server, max_connections, error);
     if (status) {
+        if (server->daemon)
+            MHD_stop_daemon(server->daemon);
         free_server(server);
         return status;
     }
@@ -486,10 +518,8 @@ void http_server_close(struct http_server *server, uint32_t drain_ms)
     if (!server)
         return;
     atomic_store(&server->draining, true);
-    int listening = MHD_quiesce_daemon(server->daemon);
-    if (listening >= 0)
-        close(listening);
-    server->listener.fd = -1; /* the library's, from its start */
+    acceptor_stop(server->acceptor);
+    server->listener.fd = -1; /* was the acceptor's */
     wait_until_idle(server, drain_ms);
     watch_dismiss(server->watcher);
     wait_until_idle(server, CUT_MS);

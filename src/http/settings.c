@@ -30,9 +30,9 @@ static void put_settings(struct http_exchange *exchange)
 
 static const struct http_route routes[] = {
     {"GET", "/api/settings", reply_settings, "Every setting: its value, default, bounds and meaning.", NULL,
-     "Settings", 0},
+     "Settings", 0, false},
     {"PUT", "/api/settings", put_settings,
      "Changes the settings that are given, all or none; null puts one back to its default.", "SettingsChange",
-     "Settings", 0},
+     "Settings", 0, false},
 };
 const struct http_route_table settings_routes = {routes, sizeof routes / sizeof *routes};

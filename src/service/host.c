@@ -356,6 +356,15 @@ void host_state(struct model_host *host, struct host_state *out)
     host_loaded_free(gone);
 }
 
+void host_limits(struct model_host *host, uint32_t *running, uint32_t *waiting)
+{
+    pthread_mutex_lock(&host->lock);
+    const struct host_loaded *current = host->current;
+    *running = current ? engine_info(current->engine)->max_sequences : 0;
+    *waiting = current ? current->wish.options.queue_limit : 0;
+    pthread_mutex_unlock(&host->lock);
+}
+
 /* ---- opening and closing ---- */
 
 /* The last part of a folder's path, for names in answers: no path leaves the program. */

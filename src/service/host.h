@@ -78,5 +78,8 @@ struct host_state {
 };
 /* Never waits for a load or a step: cheap enough to poll. */
 void host_state(struct model_host *host, struct host_state *out);
+/* How many requests of the loaded model's engine may run at once, and how many more may wait; both 0: nothing
+ * is loaded, waiting 0: any number. As cheap. */
+void host_limits(struct model_host *host, uint32_t *running, uint32_t *waiting);
 
 #endif

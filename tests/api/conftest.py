@@ -78,7 +78,10 @@ class Server:
 
     def _ready(self):
         self._alive()
-        health = self.get("/health").json()
+        try:
+            health = self.get("/health").json()
+        except httpx.TransportError:  # it may be ending: the next look says why
+            return None
         return health["status"] == "ok" and health["model"]
 
     @property

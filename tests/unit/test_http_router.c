@@ -11,17 +11,17 @@
 #include "http/target.h"
 
 static const struct http_route some[] = {
-    {"GET", "/api/chats", NULL, "", NULL, NULL, 0},
-    {"POST", "/api/chats", NULL, "", NULL, NULL, 0},
-    {"GET", "/api/chats/{id}", NULL, "", NULL, NULL, 0},
-    {"GET", "/api/chats/{id}/export.md", NULL, "", NULL, NULL, 0},
+    {"GET", "/api/chats", NULL, "", NULL, NULL, 0, false},
+    {"POST", "/api/chats", NULL, "", NULL, NULL, 0, false},
+    {"GET", "/api/chats/{id}", NULL, "", NULL, NULL, 0, false},
+    {"GET", "/api/chats/{id}/export.md", NULL, "", NULL, NULL, 0, false},
 };
 static const struct http_route others[] = {
-    {"DELETE", "/api/models/{id...}", NULL, "", NULL, NULL, 0},
-    {"POST", "/api/models/{id}", NULL, "", NULL, NULL, 0},
-    {"POST", "/api/models/load", NULL, "", NULL, NULL, 0},
-    {"GET", "/a/{x}/b/{y}", NULL, "", NULL, NULL, 0},
-    {"GET", "/", NULL, "", NULL, NULL, 0},
+    {"DELETE", "/api/models/{id...}", NULL, "", NULL, NULL, 0, false},
+    {"POST", "/api/models/{id}", NULL, "", NULL, NULL, 0, false},
+    {"POST", "/api/models/load", NULL, "", NULL, NULL, 0, false},
+    {"GET", "/a/{x}/b/{y}", NULL, "", NULL, NULL, 0, false},
+    {"GET", "/", NULL, "", NULL, NULL, 0, false},
 };
 static const struct http_route_table table_a = {some, 4}, table_b = {others, 5};
 static const struct http_route_table *const tables[] = {&table_a, &table_b};
