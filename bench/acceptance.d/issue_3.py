@@ -74,10 +74,14 @@ class Server:
         return self.metric("llmind_active_sequences") + self.metric("llmind_queue_depth")
 
     def worker(self):
-        children = open(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read().split()
         for task in os.listdir(f"/proc/{self.process.pid}/task"):
-            children += open(f"/proc/{self.process.pid}/task/{task}/children").read().split()
-        return int(children[0]) if children else None
+            try:
+                children = open(f"/proc/{self.process.pid}/task/{task}/children").read().split()
+            except FileNotFoundError:  # a thread that has just ended
+                continue
+            if children:
+                return int(children[0])
+        return None
 
     def footprint(self):
         """Memory, descriptors and threads of parent and worker."""

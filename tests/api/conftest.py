@@ -91,14 +91,13 @@ class Server:
     @property
     def worker_pid(self):
         """The child that holds the model, or None."""
-        children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        for task in children.parent.parent.glob("*/children"):
-            for pid in task.read_text().split():
-                try:
+        for task in pathlib.Path(f"/proc/{self.pid}/task").glob("*/children"):
+            try:
+                for pid in task.read_text().split():
                     if b"worker" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
                         return int(pid)
-                except OSError:
-                    pass  # it has just ended
+            except OSError:
+                pass  # the thread, or its child, has just ended
         return None
 
     def get(self, path, **options):
