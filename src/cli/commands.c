@@ -19,12 +19,18 @@ static const struct command commands[] = {
     {"chat", cli_chat, "talk with a model"},
     {"generate", cli_generate, "one completion of a prompt"},
     {"profile", cli_profile, "measure a model: speed, latency, memory, how near to this machine's limits"},
+    {"compare", cli_compare, "several models beside each other, or two stored runs: what really differs"},
+    {"load", cli_load, "load test: how much a server or a model can serve, and how fast"},
     {"bench", cli_bench, "a grid of small tests, as llama-bench has them"},
     {"eval", cli_eval, "perplexity and top-1 accuracy over a text; logits as .npy"},
+    {"doctor", cli_doctor, "is this machine set up well? what differs, and how to fix it"},
+    {"guide", cli_guide, "what makes models fast, which flags do it, and which models fit this machine"},
+    {"history", cli_history, "past profiling runs: list, show, compare, delete, import"},
     {"list", cli_list, "models on this machine"},
     {"show", cli_show, "what a model is made of, and what a token of it costs"},
     {"synth", cli_synth, "write a random-weight model of a real shape"},
     {"worker", cli_worker, NULL},
+    {"lab", cli_lab, NULL},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

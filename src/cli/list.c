@@ -6,10 +6,10 @@
 #include "cli/commands.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
+#include "platform/places.h"
 #include "profile/format.h"
 #include "profile/table.h"
 #include "service/catalog.h"
-#include "service/places.h"
 
 enum { OPTION_JSON = 300 };
 

@@ -27,7 +27,13 @@
 #include "base/error.h"
 #include "engine/engine.h"
 
-enum cli_exit { CLI_EXIT_OK = 0, CLI_EXIT_FAILED = 1, CLI_EXIT_USAGE = 2, CLI_EXIT_INTERRUPTED = 130 };
+enum cli_exit {
+    CLI_EXIT_OK = 0,
+    CLI_EXIT_FAILED = 1,
+    CLI_EXIT_USAGE = 2,
+    CLI_EXIT_SLOWER = 3, /* compare --fail-if-slower: proven */
+    CLI_EXIT_INTERRUPTED = 130
+};
 
 enum { CLI_MAX_POSITIONAL = 8, CLI_END = 0, CLI_ERROR = -1, CLI_HELP = -2 };
 

@@ -1,129 +1,321 @@
-/* `llmind profile`: measure a model and say what the figures are worth. */
+/* `llmind profile`: measure a model, or a server, and say what the figures are worth.
+ *
+ * The options become a request (profile/request.h), which is run as a job: so it is in the history, and no
+ * two runs disturb each other. A data folder that cannot be used keeps nobody from measuring.
+ */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/follow.h"
+#include "cli/report_file.h"
 #include "cli/session.h"
-#include "cli/terminal.h"
-#include "profile/runner.h"
+#include "profile/configuration.h"
+#include "profile/json_get.h"
+#include "profile/perfetto.h"
+#include "profile/remote.h"
 
-enum { OPTION_QUICK = 300, OPTION_PROMPT, OPTION_RAW, OPTION_JSON, OPTION_OUTPUT = 'o', MAX_OUTPUTS = 8 };
+enum {
+    OPTION_QUICK = 300,
+    OPTION_PROMPT,
+    OPTION_RAW,
+    OPTION_JSON,
+    OPTION_CONFIGURATIONS,
+    OPTION_TRACE,
+    OPTION_TARGET,
+    OPTION_TARGET_MODEL,
+    OPTION_ALLOW_LOCAL,
+    OPTION_WAIT,
+    OPTION_NO_SAVE,
+    OPTION_OUTPUT = 'o',
+    SERVER_START_MS = 300 * 1000
+};
 
 static const struct cli_option options[] = {
-    {OPTION_QUICK, 0, "quick", NULL, "2 repeats within about 50 s, indicative"},
+    {OPTION_QUICK, 0, "quick", NULL, "2 repeats, everything within a minute: indicative"},
     {OPTION_PROMPT, 0, "prompt", "TEXT", "profile this prompt instead of the default ones; may be repeated"},
     {OPTION_RAW, 0, "raw", NULL, "prompts as plain text, without the chat template"},
     {'r', 'r', "repeats", "N", "timed runs of each test (default 3, quick 2)"},
-    {OPTION_OUTPUT, 'o', "output", "FILE", "also write the report: .json or .md; may be repeated"},
+    {'n', 'n', "max-tokens", "N", "tokens of the answer to a prompt (default 128)"},
+    {OPTION_CONFIGURATIONS, 0, "configurations", "LIST",
+     "what is compared with the baseline: names with commas between, or none (default: all)"},
+    {OPTION_OUTPUT, 'o', "output", "FILE",
+     "also write the report (" REPORT_FILE_ENDINGS "); may be repeated"},
+    {OPTION_TRACE, 0, "trace", "FILE.json", "also write one traced step for ui.perfetto.dev"},
     {OPTION_JSON, 0, "json", NULL, "print the JSON report instead of text"},
+    {OPTION_TARGET, 0, "target", "URL", "profile the OpenAI-compatible server at this address instead"},
+    {OPTION_TARGET_MODEL, 0, "target-model", "NAME", "its model (default: the first it has)"},
+    {OPTION_ALLOW_LOCAL, 0, "allow-local", NULL, "the address may be of this machine or a private network"},
+    {OPTION_WAIT, 0, "wait", NULL, "when another run is going on, wait for its end"},
+    {OPTION_NO_SAVE, 0, "no-save", NULL, "leave no trace of this run in the history"},
     {0, 0, NULL, NULL, NULL}};
 
 static const struct cli_spec spec = {
     .command = "profile",
-    .arguments = "[MODEL] [--quick] [--prompt TEXT]... [-o FILE]... [options]",
+    .arguments = "[MODEL | --target URL [-- COMMAND...]] [--quick] [-o FILE]... [options]",
     .about =
         "Measures a model: three prompts (simple, medium, complex), prefill, and decode at several depths "
         "of\n"
-        "context; each with a warm-up, repeats, and a probe of the read bandwidth beside every repeat. Says "
-        "how\n"
-        "near decoding comes to what this machine's memory allows, and how far the figures can be trusted.",
+        "context, each with a warm-up, repeats, and a probe of the read bandwidth beside every repeat; then\n"
+        "what changes when one thing is changed (threads, KV cache bits, sequences at once, ...), each in\n"
+        "turn with the baseline; one traced step; and what follows from it all. With -- COMMAND that server\n"
+        "is started, profiled and stopped. LLMIND_TARGET_API_KEY is sent to the target.\n"
+        "Configurations: baseline, high_temperature, low_temperature, short_response, long_response,\n"
+        "threads, concurrency, kv_bits, prefix_cache, prefill_chunk, isa; or one value: threads=4.",
     .options = options,
     .engine_options = true,
     .max_positional = 1,
-    .examples = "  llmind profile --quick\n"
-                "  llmind profile mlx-community/Qwen3-0.6B-4bit -o report.json -o report.md\n"
-                "  llmind profile builtin --prompt 'What is a KV cache?' --threads 2\n"};
+    .examples =
+        "  llmind profile --quick\n"
+        "  llmind profile mlx-community/Qwen3-0.6B-4bit -o report.json -o report.pdf\n"
+        "  llmind profile builtin --prompt 'What is a KV cache?' --threads 2 --configurations "
+        "threads,kv_bits\n"
+        "  llmind profile --target http://127.0.0.1:8080/v1 --allow-local\n"
+        "  llmind profile --target http://127.0.0.1:8081/v1 -- llama-server -m model.gguf --port 8081\n"};
+
+static const char key_variable[] = "LLMIND_TARGET_API_KEY";
 
 struct wishes {
-    const char *prompts[SCENARIO_MAX_PROMPTS], *outputs[MAX_OUTPUTS];
-    size_t n_prompts, n_outputs;
-    bool quick, json, raw;
-    uint32_t repeats;
+    const char *prompts[SCENARIO_MAX_PROMPTS];
+    size_t n_prompts;
+    struct report_outputs outputs;
+    const char *trace, *target, *target_model;
+    json_t *configurations; /* NULL: all */
+    char *const *command;   /* of the server, NULL at its end; NULL: none */
+    bool quick, json, raw, allow_local, wait, no_save;
+    uint32_t repeats, max_tokens;
 };
 
-static bool ends_with(const char *text, const char *end)
+/* ---- options ---- */
+
+/* "threads,kv_bits", "none", "all". */
+static void take_configurations(struct cli_parser *parser, struct wishes *wishes)
 {
-    size_t n = strlen(text), m = strlen(end);
-    return n > m && strcmp(text + n - m, end) == 0;
+    json_decref(wishes->configurations);
+    wishes->configurations = NULL;
+    if (strcmp(parser->value, "all") == 0)
+        return;
+    wishes->configurations = json_array();
+    if (strcmp(parser->value, "none") == 0)
+        return;
+    for (const char *at = parser->value;; at++) {
+        char name[64];
+        size_t length = strcspn(at, ",");
+        snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), at);
+        if (!configuration_known(name)) {
+            error_set(&parser->error, ERROR_INVALID,
+                      "--configurations: there is none called '%s' (see 'llmind profile --help')", name);
+            return;
+        }
+        json_array_append_new(wishes->configurations, json_string(name));
+        at += length;
+        if (!*at)
+            return;
+    }
+}
+
+static void take_prompt(struct cli_parser *parser, struct wishes *wishes)
+{
+    if (wishes->n_prompts == SCENARIO_MAX_PROMPTS || !*parser->value)
+        error_set(&parser->error, ERROR_INVALID, "--prompt wants text, and may be given %d times",
+                  SCENARIO_MAX_PROMPTS);
+    else
+        wishes->prompts[wishes->n_prompts++] = parser->value;
 }
 
 static void take_option(struct cli_parser *parser, int id, struct wishes *wishes)
 {
-    const char *value = parser->value;
-    if (id == OPTION_QUICK)
-        wishes->quick = true;
-    else if (id == OPTION_RAW)
-        wishes->raw = true;
-    else if (id == OPTION_JSON)
-        wishes->json = true;
-    else if (id == 'r')
-        cli_u32(parser, 1, RUNNER_MAX_REPEATS, &wishes->repeats);
-    else if (id == OPTION_PROMPT && (wishes->n_prompts == SCENARIO_MAX_PROMPTS || !*value))
-        error_set(&parser->error, ERROR_INVALID, "--prompt wants text, and may be given %d times",
-                  SCENARIO_MAX_PROMPTS);
+    const struct {
+        int id;
+        bool *out;
+    } switches[] = {{OPTION_QUICK, &wishes->quick}, {OPTION_RAW, &wishes->raw},
+                    {OPTION_JSON, &wishes->json},   {OPTION_ALLOW_LOCAL, &wishes->allow_local},
+                    {OPTION_WAIT, &wishes->wait},   {OPTION_NO_SAVE, &wishes->no_save}};
+    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
+        if (switches[i].id == id)
+            *switches[i].out = true;
+    if (id == 'r')
+        cli_u32(parser, 1, REQUEST_MAX_REPEATS, &wishes->repeats);
+    else if (id == 'n')
+        cli_u32(parser, 1, REQUEST_MAX_TOKENS, &wishes->max_tokens);
     else if (id == OPTION_PROMPT)
-        wishes->prompts[wishes->n_prompts++] = value;
-    else if (!ends_with(value, ".json") && !ends_with(value, ".md"))
-        error_set(&parser->error, ERROR_INVALID,
-                  "--output wants a file name that ends in .json or .md, not '%s'", value);
-    else if (wishes->n_outputs == MAX_OUTPUTS)
-        error_set(&parser->error, ERROR_INVALID, "--output may be given %d times", MAX_OUTPUTS);
+        take_prompt(parser, wishes);
+    else if (id == OPTION_CONFIGURATIONS)
+        take_configurations(parser, wishes);
+    else if (id == OPTION_OUTPUT)
+        report_outputs_take(parser, &wishes->outputs);
+    else if (id == OPTION_TRACE)
+        wishes->trace = parser->value;
+    else if (id == OPTION_TARGET)
+        wishes->target = parser->value;
+    else if (id == OPTION_TARGET_MODEL)
+        wishes->target_model = parser->value;
+}
+
+/* ---- the request ---- */
+
+static void put_text(json_t *o, const char *name, const char *text)
+{
+    if (text)
+        json_object_set_new(o, name, json_string(text));
+}
+
+static void put_u32(json_t *o, const char *name, uint32_t value)
+{
+    if (value)
+        json_object_set_new(o, name, json_integer(value));
+}
+
+static json_t *target_json(const struct wishes *wishes)
+{
+    const char *key = getenv(key_variable);
+    json_t *o = json_object();
+    put_text(o, "url", wishes->target);
+    put_text(o, "model", wishes->target_model);
+    if (key && *key)
+        put_text(o, "key_env", key_variable);
+    /* a server that was started here for this run is here */
+    json_object_set_new(o, "allow_local", json_boolean(wishes->allow_local || wishes->command));
+    return o;
+}
+
+static json_t *request_json(const struct cli_parser *parser, const struct wishes *wishes)
+{
+    json_t *o = json_object(), *prompts = json_array();
+    put_text(o, "kind", "profile");
+    json_object_set_new(o, "quick_mode", json_boolean(wishes->quick));
+    json_object_set_new(o, "raw", json_boolean(wishes->raw));
+    put_u32(o, "repeats", wishes->repeats);
+    put_u32(o, "max_tokens", wishes->max_tokens);
+    for (size_t i = 0; i < wishes->n_prompts; i++)
+        json_array_append_new(prompts, json_string(wishes->prompts[i]));
+    if (json_array_size(prompts) == wishes->n_prompts && wishes->n_prompts)
+        json_object_set(o, "test_prompts", prompts);
+    json_decref(prompts);
+    if (wishes->configurations)
+        json_object_set(o, "configurations", wishes->configurations);
+    if (wishes->target)
+        json_object_set_new(o, "target", target_json(wishes));
     else
-        wishes->outputs[wishes->n_outputs++] = value;
+        put_text(o, "model_name", parser->n_positional ? parser->positional[0] : "builtin");
+    json_object_set_new(o, "knobs", follow_knobs(&parser->engine));
+    return o;
 }
 
-/* A run is a line on a terminal; elsewhere a line a test is enough. */
-static void show_progress(void *context, const struct runner_progress *progress)
-{
-    (void)context;
-    char line[128];
-    bool live = terminal_is(stderr);
-    if (!live && progress->run > 0)
-        return;
-    int n = snprintf(line, sizeof line, "%s%s (%zu of %zu)", live ? "" : "profile: ", progress->label,
-                     progress->test + 1, progress->n_tests);
-    if (live && progress->run == 0)
-        snprintf(line + n, sizeof line - (size_t)n, ", warm-up");
-    else if (live)
-        snprintf(line + n, sizeof line - (size_t)n, ", run %u of %u", progress->run, progress->n_runs);
-    terminal_progress(line, progress->fraction, progress->eta_s);
-}
+/* ---- the report ---- */
 
-static int write_file(const struct report *report, const char *path, struct error *error)
+static int write_json(const json_t *json, const char *path, struct error *error)
 {
-    FILE *file = fopen(path, "w");
+    FILE *file = fopen(path, "wbe");
     if (!file)
         return error_set(error, ERROR_IO, "cannot write %s: %s", path, strerror(errno));
-    bool failed = false;
-    if (ends_with(path, ".json")) {
-        char *json = report_json(report);
-        failed = !json || fprintf(file, "%s\n", json) < 0;
-        free(json);
-    } else
-        report_markdown(report, file);
-    failed = ferror(file) || failed;
+    int failed = json_dumpf(json, file, JSON_COMPACT);
     if (fclose(file) || failed)
         return error_set(error, ERROR_IO, "cannot write %s: the disk is full or failing", path);
     return 0;
 }
 
-static int show_report(const struct report *report, const struct wishes *wishes, struct error *error)
+static int write_trace(const json_t *report, const char *path, struct error *error)
 {
-    if (wishes->json) {
-        char *json = report_json(report);
-        if (!json)
-            return error_memory(error, "the report", 0);
-        puts(json);
-        free(json);
-    } else
-        report_text(report, stdout, terminal_has_color(stdout));
-    for (size_t i = 0; i < wishes->n_outputs; i++) {
-        int status = write_file(report, wishes->outputs[i], error);
-        if (status)
-            return status;
+    json_t *trace = NULL;
+    int status = perfetto_trace(report, &trace, error);
+    if (!status)
+        status = write_json(trace, path, error);
+    json_decref(trace);
+    return status;
+}
+
+static int show_report(const json_t *report, const struct wishes *wishes, struct error *error)
+{
+    int status = wishes->json ? report_print_json(report, error) : report_print(report, error);
+    if (!status)
+        status = report_outputs_write(report, &wishes->outputs, error);
+    if (!status && wishes->trace)
+        status = write_trace(report, wishes->trace, error);
+    return status;
+}
+
+/* How the run ended, as this command's own result. */
+static int outcome(const json_t *row, bool shown, struct error *error)
+{
+    const char *message = json_get_text(row, "message", "the run failed");
+    if (json_get_is(row, "status", "success"))
+        return 0;
+    if (json_get_is(row, "status", "cancelled"))
+        return error_set(error, ERROR_CANCELLED, "interrupted%s",
+                         shown ? "; what was measured so far is shown" : "");
+    return error_set(error, ERROR_INVALID, "%s%s", message, shown ? "; the report says why" : "");
+}
+
+/* ---- all of it ---- */
+
+static int run(const json_t *request, const struct wishes *wishes, struct error *error)
+{
+    static const struct follow_options follow = {.command = "profile"};
+    struct follow_options options_of_run = follow;
+    struct cli_jobs jobs;
+    json_t *row = NULL;
+    options_of_run.wait = wishes->wait;
+    int status = wishes->no_save ? cli_jobs_open_unsaved(&jobs, error) : cli_jobs_open(&jobs, error);
+    if (status)
+        return status;
+    status = follow_run(&jobs, request, &options_of_run, &row, error);
+    if (!status) {
+        const json_t *report = json_get_object(row, "report");
+        bool shown = follow_has_results(report);
+        struct error writing = {0};
+        if (shown && !wishes->no_save)
+            follow_tell_saved(row, &options_of_run);
+        int written = shown ? show_report(report, wishes, &writing) : 0;
+        status = outcome(row, shown, error);
+        if (written && !status) {
+            status = written;
+            *error = writing;
+        }
     }
+    json_decref(row);
+    cli_jobs_close(&jobs);
+    return status;
+}
+
+static int run_with_server(const json_t *request, const struct wishes *wishes, struct error *error)
+{
+    struct remote_server *server = NULL;
+    int status = 0;
+    if (wishes->command)
+        status = remote_server_start(wishes->command, wishes->target, SERVER_START_MS, &cli_interrupts,
+                                     &server, error);
+    if (!status)
+        status = run(request, wishes, error);
+    remote_server_stop(server);
+    return status;
+}
+
+/* What stands behind "--" is not for us. */
+static int cut_command(int argc, char **argv, struct wishes *wishes)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--") == 0 && i + 1 < argc) {
+            wishes->command = argv + i + 1;
+            return i;
+        }
+    return argc;
+}
+
+static int check(struct cli_parser *parser, const struct wishes *wishes)
+{
+    if (wishes->command && !wishes->target)
+        return cli_usage(parser, "-- COMMAND wants --target URL: where that server will answer");
+    if (wishes->target && parser->n_positional)
+        return cli_usage(parser,
+                         "--target and MODEL '%.60s' do not go together (--target-model names the "
+                         "server's model)",
+                         parser->positional[0]);
+    if (wishes->target && wishes->trace)
+        return cli_usage(parser, "--trace: a server's steps cannot be traced from outside");
+    if ((wishes->target_model || wishes->allow_local) && !wishes->target)
+        return cli_usage(parser, "--target-model and --allow-local want --target URL");
     return 0;
 }
 
@@ -131,42 +323,21 @@ int cli_profile(int argc, char **argv)
 {
     struct wishes wishes = {.n_prompts = 0};
     struct cli_parser parser;
+    struct error error = {0};
     int id;
+    argc = cut_command(argc, argv, &wishes);
     cli_begin(&parser, &spec, argc, argv);
-    parser.engine.max_sequences = 1; /* no KV cache for requests that never come */
     while ((id = cli_next(&parser)) > 0)
         take_option(&parser, id, &wishes);
-    if (id < 0)
-        return cli_leave(&parser, id);
-
-    const char *model = parser.n_positional ? parser.positional[0] : "builtin";
-    struct error error = {0};
-    struct engine *engine = NULL;
-    struct report report;
-    cli_catch_interrupts();
-    int status = cli_open_engine(&parser, model, &engine, &error);
-    if (!status) {
-        struct runner_options runner = {.quick = wishes.quick,
-                                        .repeats = wishes.repeats,
-                                        .prompts = wishes.prompts,
-                                        .n_prompts = wishes.n_prompts,
-                                        .model_name = cli_model_name(model, engine),
-                                        .raw = wishes.raw,
-                                        .cancel = &cli_interrupts,
-                                        .on_progress = show_progress};
-        status = runner_run(engine, &runner, &report, &error);
-        terminal_progress_end();
-        struct error writing = {0};
-        if ((!status || (report.cancelled && report.n_tests > 0)) &&
-            show_report(&report, &wishes, &writing)) {
-            status = writing.code;
-            error = writing;
-        }
-        const char *failure = status ? NULL : report_failure(&report);
-        if (failure)
-            status = error_set(&error, ERROR_INVALID, "%s; the report says why", failure);
-        report_free(&report);
+    int usage = id < 0 ? cli_leave(&parser, id) : check(&parser, &wishes);
+    if (id < 0 || usage) {
+        json_decref(wishes.configurations);
+        return usage;
     }
-    engine_close(engine);
+    cli_catch_interrupts();
+    json_t *request = request_json(&parser, &wishes);
+    int status = run_with_server(request, &wishes, &error);
+    json_decref(request);
+    json_decref(wishes.configurations);
     return status ? cli_failed("profile", &error) : CLI_EXIT_OK;
 }

@@ -25,14 +25,15 @@
 #include "base/version.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/serve_profile.h"
 #include "cli/session.h"
 #include "http/server.h"
+#include "platform/places.h"
 #include "service/catalog.h"
 #include "service/chats.h"
 #include "service/host.h"
 #include "service/live.h"
 #include "service/performance.h"
-#include "service/places.h"
 #include "service/services.h"
 #include "service/settings.h"
 #include "store/store.h"
@@ -60,7 +61,9 @@ enum {
     ID_ALLOW_ORIGIN,
     ID_DATA_DIR,
     ID_LOG,
-    ID_NO_PRELOAD
+    ID_NO_PRELOAD,
+    ID_REMOTE_TARGETS,
+    ID_LOCAL_TARGETS
 };
 
 static const struct cli_option options[] = {
@@ -75,6 +78,9 @@ static const struct cli_option options[] = {
     {ID_DATA_DIR, 0, "data-dir", "FOLDER", "where chats and settings are kept"},
     {ID_LOG, 0, "log", "FORMAT", "text, json or off (default text), on standard error"},
     {ID_NO_PRELOAD, 0, "no-preload", NULL, "load the model with the first request"},
+    {ID_REMOTE_TARGETS, 0, "allow-remote-targets", NULL, "let profiling requests measure other servers"},
+    {ID_LOCAL_TARGETS, 0, "allow-local-targets", NULL,
+     "also servers of this machine and of private networks"},
     {0, 0, NULL, NULL, NULL}};
 
 static const struct cli_spec spec = {
@@ -99,7 +105,7 @@ struct wish {
     const char *hosts[MAX_NAMES], *origins[MAX_NAMES];
     char key[MAX_KEY_BYTES + 1];
     enum log_level log_level;
-    bool log_json, preload;
+    bool log_json, preload, remote_targets, local_targets;
     char saved[128]; /* the saved settings that are in force, for messages */
 };
 
@@ -172,6 +178,12 @@ static void take_option(struct cli_parser *parser, int id, struct wish *wish)
     case ID_NO_PRELOAD:
         wish->preload = false;
         break;
+    case ID_REMOTE_TARGETS:
+        wish->remote_targets = true;
+        break;
+    case ID_LOCAL_TARGETS:
+        wish->remote_targets = wish->local_targets = true;
+        break;
     default:
         break;
     }
@@ -232,25 +244,28 @@ static int read_key(struct wish *wish, struct error *error)
 struct house {
     struct store *store;
     struct services services;
+    struct serve_profile profile;
     struct http_server *http;
+    char folder[PATH_MAX];       /* of the database */
+    char why[ERROR_MESSAGE_MAX]; /* there is none; "" */
 };
 
 static int open_database(struct house *house, const char *data_dir, struct error *error)
 {
-    char folder[PATH_MAX];
     struct error reason = {0};
     int status = 0;
-    if (!data_dir) {
-        status = places_data(folder, sizeof folder, &reason);
-        data_dir = folder;
-    }
+    if (!data_dir)
+        status = places_data(house->folder, sizeof house->folder, &reason);
+    else if (snprintf(house->folder, sizeof house->folder, "%s", data_dir) >= (int)sizeof house->folder)
+        status = error_set(&reason, ERROR_LIMIT, "the data folder's path is too long");
     if (!status)
-        status = store_open(data_dir, &house->store, &reason);
+        status = store_open(house->folder, &house->store, &reason);
     if (status) {
         log_event(LOG_LEVEL_WARNING, "nothing will be saved", "reason=%s", reason.message);
         fprintf(stderr, "llmind serve: chats and settings will not be saved: %s\n", reason.message);
+        memcpy(house->why, reason.message, sizeof house->why);
     }
-    const char *why = status ? reason.message : NULL;
+    const char *why = status ? house->why : NULL;
     status = chats_open(house->store, why, &house->services.chats, error);
     return status ? status : settings_open(house->store, why, &house->services.settings, error);
 }
@@ -319,6 +334,12 @@ static int open_house(struct house *house, struct wish *wish, const struct engin
     if (!status)
         status = open_host(house, wish, engine, error);
     if (!status)
+        status = serve_profile_open(&house->profile, services, house->store,
+                                    house->folder[0] ? house->folder : NULL,
+                                    house->why[0] ? house->why : NULL, error);
+    services->allow_remote_targets = wish->remote_targets;
+    services->allow_local_targets = wish->local_targets;
+    if (!status)
         status = performance_open(services->host, services->live, &services->performance, error);
     if (!status)
         status = http_server_open(&wish->http, services, &house->http, error);
@@ -327,8 +348,11 @@ static int open_house(struct house *house, struct wish *wish, const struct engin
 
 static void close_house(struct house *house, uint32_t drain_ms)
 {
-    host_stop(house->services.host); /* or a handler that waits for a model would outlast the draining */
+    /* or a handler that waits for a model, or for a run, would outlast the draining */
+    host_stop(house->services.host);
+    serve_profile_stop(&house->services);
     http_server_close(house->http, drain_ms);
+    serve_profile_close(&house->services); /* a run gives back the host that it has parked */
     performance_close(house->services.performance);
     host_close(house->services.host);
     live_close(house->services.live);

@@ -241,7 +241,8 @@ static void hand_on_held(struct acceptor *acceptor)
     while (acceptor->held.length) {
         if (must_wait(acceptor) && now - acceptor->held_ns < HELD_MS * UINT64_C(1000000))
             return;
-        queue_take(&acceptor->held, &next);
+        if (!queue_take(&acceptor->held, &next))
+            return;
         acceptor->held_ns = now;
         hand_on(acceptor, &next);
     }

@@ -34,6 +34,9 @@ struct services *http_services(const struct http_exchange *exchange);
 /* The body as a JSON object (an empty body is an empty object where empty_ok). NULL: it was not one, and the
  * exchange has been answered with 400. The caller owns the reference. */
 json_t *http_json_object(struct http_exchange *exchange, int empty_ok);
+/* The same for a body that may also be a bare array: it becomes the member `name` of an object. An empty body
+ * is an empty object. */
+json_t *http_json_list(struct http_exchange *exchange, const char *name);
 
 /* Tells when the client is gone (it closed or half-closed its connection, was cut for reading too slowly, or
  * the server is stopping): gone(context) is called once, from another thread, at most 250 ms later, and must

@@ -5,8 +5,10 @@
 
 #include "http/exchange.h"
 #include "http/fields.h"
+#include "http/profiling.h"
 #include "http/router.h"
 #include "platform/clock.h"
+#include "profile/json_get.h"
 #include "service/catalog.h"
 #include "service/figures.h"
 #include "service/host.h"
@@ -144,6 +146,20 @@ static void reply_change_error(struct http_exchange *exchange, const struct erro
         http_reply_error(exchange, error, "model");
 }
 
+/* A run measures a machine on which nobody loads anything. false: answered. */
+static bool check_no_run(struct http_exchange *exchange)
+{
+    json_t *running = jobs_running(http_services(exchange)->jobs);
+    const char *id = json_get_string(running, "run_id");
+    if (id)
+        profiling_reply_busy(
+            exchange, id,
+            "a profiling run is going on; models are loaded and unloaded when it is over, or "
+            "after DELETE /api/profiling/runs/{its id}");
+    json_decref(running);
+    return !id;
+}
+
 static void reply_loaded(struct http_exchange *exchange, struct model_host *host, double waited_ms)
 {
     struct host_state state;
@@ -174,7 +190,7 @@ static void load(struct http_exchange *exchange, const json_t *body)
         !http_field_string(exchange, body, "model", NAME_BYTES, &name) ||
         !http_field_object(exchange, body, "options", &options) ||
         !http_field_boolean(exchange, body, "unload_current", &unload_current) ||
-        !read_options(exchange, options, &chosen) || !check_name(exchange, name))
+        !read_options(exchange, options, &chosen) || !check_name(exchange, name) || !check_no_run(exchange))
         return;
     uint64_t start = clock_now_ns();
     if (host_load(host, name, &chosen, unload_current, LOAD_WAIT_MS, &error))
@@ -199,7 +215,7 @@ static void unload(struct http_exchange *exchange, const json_t *body)
     struct host_state state;
     struct error error = {0};
     struct figures figures = {0};
-    if (!http_fields_known(exchange, body, NULL, 0))
+    if (!http_fields_known(exchange, body, NULL, 0) || !check_no_run(exchange))
         return;
     host_state(host, &state);
     if (host_unload(host, UNLOAD_WAIT_MS, &error)) {

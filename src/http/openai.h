@@ -39,7 +39,7 @@ enum {
 struct openai_wish {
     bool chat; /* or a plain completion */
     int64_t n; /* choices per prompt */
-    bool stream, include_usage;
+    bool stream, include_usage, usage_in_chunks;
     struct answer_options options; /* what it points to is below, or in the body */
     const char *stops[ENGINE_MAX_STOPS];
     struct engine_logit_bias *bias;
@@ -61,9 +61,13 @@ bool openai_refuse(struct http_exchange *exchange, const char *code, const char 
                    ...) __attribute__((format(printf, 4, 5)));
 /* The JSON text of a value into *out; false, answered: memory is short. */
 bool openai_dump(struct http_exchange *exchange, const json_t *value, char **out);
-/* answer_open failed. */
-void openai_reply_failure(struct http_exchange *exchange, const struct openai_wish *wish,
-                          const struct error *error, bool model_refused);
+/* What a failure of answer_open is to the client. status 0: what http_reply_error makes of it. */
+struct openai_problem {
+    int status;
+    const char *code, *param;
+};
+struct openai_problem openai_judge_failure(const struct openai_wish *wish, const struct error *error,
+                                           bool model_refused);
 
 /* ---- a response ---- */
 
@@ -84,7 +88,7 @@ struct openai_choice {
 
 struct openai_job {
     struct services *services;
-    bool chat, stream, include_usage, logprobs;
+    bool chat, stream, include_usage, usage_in_chunks, logprobs;
     struct buffer head; /* of every chunk, after the object's name: "created" to "system_fingerprint" */
     char id[48];
     struct openai_choice *choices;
@@ -92,26 +96,46 @@ struct openai_job {
     struct error failure; /* code 0: none */
     bool told;            /* stream: the last event, [DONE] or an error, was written */
     atomic_bool gone;     /* the client is */
+    /* Before the answers are open: */
+    struct openai_request *request;
+    struct openai_problem problem; /* of a failure to open them */
+    struct host_place *place;
+    uint64_t heartbeat_ns;
+    atomic_bool open; /* they are: choices changes no more */
 };
 
-/* Opens one answer per prompt and choice; next_prompt sets the prompt of the wish's submit (NULL: it is set
- * already). Answers the exchange when that fails, and runs the job to its end when not. */
+/* The prompts of a wish, where they are not in its submit already (set NULL). */
 struct openai_prompts {
     size_t count;
     void (*set)(void *context, size_t index, struct engine_submit *submit);
     /* malloc'ed text of a prompt, for echo; NULL: memory is short */
     char *(*text)(void *context, size_t index, struct engine *engine);
+    void (*free)(void *context); /* may be NULL */
     void *context;
 };
-void openai_run(struct http_exchange *exchange, struct openai_wish *wish,
-                const struct openai_prompts *prompts);
+
+/* What was read of a request. It may have to wait for a parked host with its stream begun, so it outlives its
+ * handler. */
+struct openai_request {
+    json_t *body;
+    struct openai_wish wish; /* points into body, and into itself: not to be copied */
+    struct openai_prompts prompts;
+};
+/* With its body; NULL: answered. */
+struct openai_request *openai_request_open(struct http_exchange *exchange);
+void openai_request_free(struct openai_request *request); /* NULL is legal */
+
+/* Takes the request over. Opens one answer per prompt and choice, once the host is not parked; answers the
+ * exchange when that fails, and runs the job to its end when not. */
+void openai_run(struct http_exchange *exchange, struct openai_request *request);
 
 /* openai_write.c. A chunk is a whole server-sent event. */
 void openai_write_head(struct openai_job *job, const struct answer *answer);
 void openai_write_chunk(struct openai_job *job, struct openai_choice *choice,
                         const struct answer_piece *piece, struct buffer *out);
 void openai_write_last(struct openai_job *job, struct buffer *out); /* usage, when asked for, and [DONE] */
-void openai_write_failure(const struct error *error, struct buffer *out);
+void openai_write_failure(const struct error *error, const struct openai_problem *problem,
+                          struct buffer *out);
 void openai_collect(struct openai_job *job, struct openai_choice *choice, const struct answer_piece *piece);
 void openai_write_body(struct openai_job *job, struct buffer *out);
 

@@ -124,13 +124,12 @@ static bool read_chat(struct http_exchange *exchange, const json_t *body, struct
 
 void openai_post_chat(struct http_exchange *exchange)
 {
-    json_t *body = http_json_object(exchange, 0);
-    if (!body)
+    struct openai_request *request = openai_request_open(exchange);
+    if (!request)
         return;
-    struct openai_wish wish = {0};
-    struct openai_prompts prompts = {.count = 1};
-    if (read_chat(exchange, body, &wish))
-        openai_run(exchange, &wish, &prompts);
-    openai_wish_free(&wish);
-    json_decref(body);
+    request->prompts.count = 1;
+    if (read_chat(exchange, request->body, &request->wish))
+        openai_run(exchange, request);
+    else
+        openai_request_free(request);
 }

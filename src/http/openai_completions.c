@@ -158,21 +158,31 @@ static bool read_completion(struct http_exchange *exchange, const json_t *body, 
     return read_prompts(exchange, body, wish->n, list);
 }
 
+static void free_prompts(void *context)
+{
+    struct prompt_list *list = context;
+    for (size_t i = 0; i < list->count; i++)
+        free(list->prompts[i].tokens);
+    free(list->prompts);
+    free(list);
+}
+
 void openai_post_completions(struct http_exchange *exchange)
 {
-    json_t *body = http_json_object(exchange, 0);
-    if (!body)
-        return;
-    struct openai_wish wish = {0};
-    struct prompt_list list = {0};
-    if (read_completion(exchange, body, &wish, &list)) {
-        struct openai_prompts prompts = {
-            .count = list.count, .set = set_prompt, .text = prompt_text, .context = &list};
-        openai_run(exchange, &wish, &prompts);
+    struct openai_request *request = openai_request_open(exchange);
+    struct prompt_list *list = calloc(1, sizeof *list);
+    if (request && list) {
+        request->prompts = (struct openai_prompts){
+            .set = set_prompt, .text = prompt_text, .free = free_prompts, .context = list};
+        if (read_completion(exchange, request->body, &request->wish, list)) {
+            request->prompts.count = list->count;
+            openai_run(exchange, request);
+            return;
+        }
+    } else if (request) {
+        http_reply_problem(exchange, 503, "memory", NULL, "not enough memory for this request");
     }
-    for (size_t i = 0; i < list.count; i++)
-        free(list.prompts[i].tokens);
-    free(list.prompts);
-    openai_wish_free(&wish);
-    json_decref(body);
+    if (!request || !request->prompts.context)
+        free(list);
+    openai_request_free(request);
 }

@@ -179,7 +179,8 @@ static bool read_stops(struct http_exchange *exchange, const json_t *body, struc
 
 static bool read_stream(struct http_exchange *exchange, const json_t *body, struct openai_wish *wish)
 {
-    static const char *const names[] = {"include_usage", "include_obfuscation"};
+    /* continuous_usage_stats is vLLM's: load tests that count tokens want it */
+    static const char *const names[] = {"include_usage", "include_obfuscation", "continuous_usage_stats"};
     json_t *options = NULL;
     bool obfuscation = false;
     if (!http_field_boolean(exchange, body, "stream", &wish->stream) ||
@@ -190,7 +191,8 @@ static bool read_stream(struct http_exchange *exchange, const json_t *body, stru
     if (!wish->stream)
         return openai_refuse(exchange, "invalid_value", "stream_options",
                              "'stream_options' needs 'stream' to be true");
-    if (!http_fields_known(exchange, options, names, 2) ||
+    if (!http_fields_known(exchange, options, names, sizeof names / sizeof *names) ||
+        !http_field_boolean(exchange, options, "continuous_usage_stats", &wish->usage_in_chunks) ||
         !http_field_boolean(exchange, options, "include_usage", &wish->include_usage) ||
         !http_field_boolean(exchange, options, "include_obfuscation", &obfuscation))
         return false;
@@ -272,28 +274,48 @@ static const char *blamed_field(const struct openai_wish *wish, const char *mess
     return wish->chat ? "messages" : "prompt";
 }
 
-void openai_reply_failure(struct http_exchange *exchange, const struct openai_wish *wish,
-                          const struct error *error, bool model_refused)
+struct openai_problem openai_judge_failure(const struct openai_wish *wish, const struct error *error,
+                                           bool model_refused)
 {
-    const char *prompt = wish->chat ? "messages" : "prompt";
+    bool theirs =
+        error->code == ERROR_INVALID || error->code == ERROR_UNSUPPORTED || error->code == ERROR_LIMIT;
     if (error->code == ERROR_NOT_FOUND)
-        http_reply_problem(exchange, 404, "model_not_found", "model", "%s", error->message);
-    else if (error->code == ERROR_BUSY)
-        http_reply_problem(exchange, 429, model_refused ? "model_busy" : "queue_full", NULL, "%s",
-                           error->message);
-    else if (model_refused)
-        http_reply_problem(exchange,
-                           error->code == ERROR_INVALID || error->code == ERROR_UNSUPPORTED ||
-                                   error->code == ERROR_LIMIT
-                               ? 400
-                               : 503,
-                           error->code == ERROR_LIMIT ? "model_does_not_fit" : "model_unavailable", "model",
-                           "%s", error->message);
-    else if (error->code == ERROR_LIMIT && strstr(error->message, "context"))
-        http_reply_problem(exchange, 400, "context_length_exceeded", prompt, "%s", error->message);
-    else
-        http_reply_error(exchange, error,
-                         error->code == ERROR_IO || error->code == ERROR_MEMORY
-                             ? NULL
-                             : blamed_field(wish, error->message));
+        return (struct openai_problem){404, "model_not_found", "model"};
+    if (error->code == ERROR_BUSY)
+        return (struct openai_problem){429, model_refused ? "model_busy" : "queue_full", NULL};
+    if (model_refused)
+        return (struct openai_problem){
+            theirs ? 400 : 503, error->code == ERROR_LIMIT ? "model_does_not_fit" : "model_unavailable",
+            "model"};
+    if (error->code == ERROR_LIMIT && strstr(error->message, "context"))
+        return (struct openai_problem){400, "context_length_exceeded", wish->chat ? "messages" : "prompt"};
+    bool ours = error->code == ERROR_IO || error->code == ERROR_MEMORY;
+    return (struct openai_problem){0, NULL, ours ? NULL : blamed_field(wish, error->message)};
+}
+
+/* ---- its life ---- */
+
+struct openai_request *openai_request_open(struct http_exchange *exchange)
+{
+    struct openai_request *request = calloc(1, sizeof *request);
+    if (!request) {
+        http_reply_problem(exchange, 503, "memory", NULL, "not enough memory for this request");
+        return NULL;
+    }
+    request->body = http_json_object(exchange, 0);
+    if (request->body)
+        return request;
+    free(request);
+    return NULL;
+}
+
+void openai_request_free(struct openai_request *request)
+{
+    if (!request)
+        return;
+    if (request->prompts.free)
+        request->prompts.free(request->prompts.context);
+    openai_wish_free(&request->wish);
+    json_decref(request->body);
+    free(request);
 }

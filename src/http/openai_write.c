@@ -1,11 +1,14 @@
 /* The JSON of responses, in OpenAI's words. Chunks are written once per token, so they are put together from
  * a head that is made once and the few bytes that change, straight into the connection's buffer.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/json_text.h"
+#include "http/exchange_internal.h"
 #include "http/openai.h"
+#include "http/sse.h"
 
 static void write_text(struct buffer *out, const char *text)
 {
@@ -185,13 +188,15 @@ static void write_usage(const struct openai_job *job, struct buffer *out)
         prompt += choice->end.timings.prompt_tokens;
         cached += choice->end.timings.cached_tokens;
     }
-    buffer_format(out,
-                  "\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu,"
-                  "\"prompt_tokens_details\":{\"cached_tokens\":%llu},"
-                  "\"completion_tokens_details\":{\"reasoning_tokens\":%llu}}",
+    buffer_format(out, "\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu",
                   (unsigned long long)prompt, (unsigned long long)generated,
-                  (unsigned long long)prompt + generated, (unsigned long long)cached,
-                  (unsigned long long)reasoning);
+                  (unsigned long long)prompt + generated);
+    if (job->n_ended == job->n_choices)
+        buffer_format(out,
+                      ",\"prompt_tokens_details\":{\"cached_tokens\":%llu},"
+                      "\"completion_tokens_details\":{\"reasoning_tokens\":%llu}",
+                      (unsigned long long)cached, (unsigned long long)reasoning);
+    buffer_text(out, "}");
 }
 
 /* Milliseconds from a to b; null where one of them did not happen. */
@@ -255,8 +260,12 @@ static void end_chunk(const struct openai_job *job, const char *reason, const st
     else
         buffer_text(out, "null");
     buffer_text(out, "}]");
-    if (job->include_usage)
+    if (job->usage_in_chunks && job->choices[0].end.timings.prompt_tokens) {
+        buffer_text(out, ",");
+        write_usage(job, out);
+    } else if (job->include_usage) {
         buffer_text(out, ",\"usage\":null");
+    }
     if (timings)
         write_timings(timings, out);
     buffer_text(out, "}\n\n");
@@ -351,12 +360,19 @@ void openai_write_last(struct openai_job *job, struct buffer *out)
     buffer_text(out, "data: [DONE]\n\n");
 }
 
-void openai_write_failure(const struct error *error, struct buffer *out)
+void openai_write_failure(const struct error *error, const struct openai_problem *problem, struct buffer *out)
 {
-    buffer_text(out, "data: {\"error\":{\"message\":");
-    write_text(out, error->message);
-    buffer_format(out, ",\"type\":\"server_error\",\"code\":\"%s\",\"param\":null}}\n\n",
-                  error->code == ERROR_CANCELLED ? "cancelled" : "generation_failed");
+    const char *code = problem->code                    ? problem->code
+                       : error->code == ERROR_CANCELLED ? "cancelled"
+                                                        : "generation_failed";
+    bool theirs = error->code == ERROR_INVALID || error->code == ERROR_UNSUPPORTED;
+    int status = problem->status ? problem->status : theirs ? 400 : 503;
+    char *text = exchange_problem_text(status, code, problem->param, error->message);
+    if (text)
+        sse_text(out, NULL, -1, text, strlen(text));
+    else
+        out->failed = true;
+    free(text);
 }
 
 /* ---- whole responses ---- */

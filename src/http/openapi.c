@@ -57,14 +57,19 @@ static json_t *parameters_of(const char *path)
 
 static json_t *operation(const struct http_route *route, const char *path)
 {
-    char id[128];
+    char id[128], status[4] = "200";
+    const char *response = route->response;
     operation_id(route, id, sizeof id);
     json_t *fine = json_pack("{s:s}", "description", route->summary);
-    if (route->response)
-        json_object_set_new(fine, "content", json_content(route->response));
+    if (response && strspn(response, "0123456789") == 3) {
+        memcpy(status, response, 3);
+        response += 4;
+    }
+    if (response)
+        json_object_set_new(fine, "content", json_content(response));
     json_t *made =
         json_pack("{s:s, s:s, s:o, s:{s:o, s:{s:s, s:o}}}", "operationId", id, "summary", route->summary,
-                  "parameters", parameters_of(path), "responses", "200", fine, "default", "description",
+                  "parameters", parameters_of(path), "responses", status, fine, "default", "description",
                   "What is wrong, and what to do", "content", json_content("Problem"));
     if (route->request)
         json_object_set_new(made, "requestBody", json_pack("{s:o}", "content", json_content(route->request)));

@@ -25,6 +25,37 @@ static bool check_size(struct http_exchange *exchange, const char *text, size_t 
     return false;
 }
 
+/* Any JSON value. NULL: answered. */
+static json_t *parse(struct http_exchange *exchange, const char *text, size_t length)
+{
+    if (!check_size(exchange, text, length))
+        return NULL;
+    json_error_t problem;
+    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
+    if (!json && json_error_code(&problem) == json_error_null_character)
+        http_reply_problem(exchange, 400, "invalid_json", NULL,
+                           "a text in the body has a zero character (\\u0000) in it; leave it out (line %d, "
+                           "column %d)",
+                           problem.line, problem.column);
+    else if (!json)
+        http_reply_problem(exchange, 400, "invalid_json", NULL,
+                           "the body is not valid JSON: %s (line %d, column %d)", problem.text, problem.line,
+                           problem.column);
+    return json;
+}
+
+json_t *http_json_list(struct http_exchange *exchange, const char *name)
+{
+    size_t length;
+    const char *text = http_body(exchange, &length);
+    json_t *json = length ? parse(exchange, text, length) : json_object();
+    if (json_is_array(json))
+        json = json_pack("{s:o}", name, json);
+    if (!json && !exchange->response.status)
+        http_reply_problem(exchange, 500, "memory", NULL, "the server is short of memory");
+    return json;
+}
+
 json_t *http_json_object(struct http_exchange *exchange, int empty_ok)
 {
     size_t length;
@@ -37,24 +68,8 @@ json_t *http_json_object(struct http_exchange *exchange, int empty_ok)
                                         : "the request has no body; send a JSON object");
         return empty;
     }
-    if (!check_size(exchange, text, length))
-        return NULL;
-    json_error_t problem;
-    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
-    if (!json && json_error_code(&problem) == json_error_null_character) {
-        http_reply_problem(exchange, 400, "invalid_json", NULL,
-                           "a text in the body has a zero character (\\u0000) in it; leave it out (line %d, "
-                           "column %d)",
-                           problem.line, problem.column);
-        return NULL;
-    }
-    if (!json) {
-        http_reply_problem(exchange, 400, "invalid_json", NULL,
-                           "the body is not valid JSON: %s (line %d, column %d)", problem.text, problem.line,
-                           problem.column);
-        return NULL;
-    }
-    if (!json_is_object(json)) {
+    json_t *json = parse(exchange, text, length);
+    if (json && !json_is_object(json)) {
         json_decref(json);
         http_reply_problem(exchange, 400, "invalid_json", NULL,
                            "the body must be a JSON object, like {\"model\": \"builtin\"}");

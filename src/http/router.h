@@ -14,11 +14,12 @@
 struct http_route {
     const char *method, *pattern; /* "POST", "/api/chats/{id}/messages" */
     void (*handler)(struct http_exchange *exchange);
-    const char *summary;  /* one sentence, for /openapi.json */
-    const char *request;  /* name of a schema in openapi_schemas.json's components, or NULL: no body */
-    const char *response; /* likewise; NULL: not JSON (then the summary says what) */
-    size_t max_body;      /* bytes; 0: HTTP_DEFAULT_BODY */
-    bool generates;       /* its requests become the engine's, and wait in its queue (acceptor.h) */
+    const char *summary; /* one sentence, for /openapi.json */
+    const char *request; /* name of a schema in openapi_schemas.json's components, or NULL: no body */
+    /* likewise; "202 NAME": answered with 202; NULL: not JSON (then the summary says what) */
+    const char *response;
+    size_t max_body; /* bytes; 0: HTTP_DEFAULT_BODY */
+    bool generates;  /* its requests become the engine's, and wait in its queue (acceptor.h) */
 };
 enum { HTTP_DEFAULT_BODY = 1 << 20, HTTP_MAX_BODY = 16 << 20 };
 
@@ -33,7 +34,8 @@ extern const struct http_route_table chat_routes;     /* chats.c: /api/chats... 
 extern const struct http_route_table settings_routes; /* settings.c: /api/settings */
 extern const struct http_route_table
     live_routes; /* live.c: /health, /metrics, /api/performance..., /api/system */
-extern const struct http_route_table openapi_routes; /* openapi.c: /openapi.json */
+extern const struct http_route_table profiling_routes; /* profiling.c: /api/profiling/... */
+extern const struct http_route_table openapi_routes;   /* openapi.c: /openapi.json */
 
 /* ---- finding a route ---- */
 

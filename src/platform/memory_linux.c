@@ -1,6 +1,7 @@
 /* Gauges from /proc/PID/status and /proc/meminfo (proc(5)); both count in kB of 1024 bytes. */
 #include "platform/memory.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -9,8 +10,7 @@
 #include "platform/memory_linux.h"
 #include "platform/small_file.h"
 
-/* The bytes behind "VmRSS:" at the start of a line; false when there is no such line. */
-static bool find_bytes(const char *table, const char *key, uint64_t *bytes)
+bool memory_find_bytes(const char *table, const char *key, uint64_t *bytes)
 {
     size_t length = strlen(key);
     for (const char *line = table; line; line = strchr(line, '\n')) {
@@ -28,22 +28,21 @@ static bool find_bytes(const char *table, const char *key, uint64_t *bytes)
     return false;
 }
 
-void memory_read_status(pid_t pid, struct memory_process *out)
+void memory_read_status(const char *root, pid_t pid, struct memory_process *out)
 {
     *out = (struct memory_process){0};
-    char path[64], status[4096];
+    char path[PATH_MAX], status[4096];
     uint64_t shared = 0;
-    if (pid == 0)
-        snprintf(path, sizeof path, "/proc/self/status");
-    else
-        snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    if (!small_file_read(path, status, sizeof status))
+    int length = pid == 0 ? snprintf(path, sizeof path, "%s/proc/self/status", root)
+                          : snprintf(path, sizeof path, "%s/proc/%d/status", root, (int)pid);
+    if (length < 0 || (size_t)length >= sizeof path || !small_file_read(path, status, sizeof status))
         return;
-    out->known = find_bytes(status, "VmRSS:", &out->resident_bytes) &&
-                 find_bytes(status, "VmHWM:", &out->resident_peak_bytes) &&
-                 find_bytes(status, "RssAnon:", &out->anonymous_bytes) &&
-                 find_bytes(status, "RssFile:", &out->file_bytes) &&
-                 find_bytes(status, "RssShmem:", &shared) && find_bytes(status, "VmSwap:", &out->swap_bytes);
+    out->known = memory_find_bytes(status, "VmRSS:", &out->resident_bytes) &&
+                 memory_find_bytes(status, "VmHWM:", &out->resident_peak_bytes) &&
+                 memory_find_bytes(status, "RssAnon:", &out->anonymous_bytes) &&
+                 memory_find_bytes(status, "RssFile:", &out->file_bytes) &&
+                 memory_find_bytes(status, "RssShmem:", &shared) &&
+                 memory_find_bytes(status, "VmSwap:", &out->swap_bytes);
     if (!out->known)
         *out = (struct memory_process){0};
     else
@@ -52,7 +51,7 @@ void memory_read_status(pid_t pid, struct memory_process *out)
 
 void memory_process_read(struct memory_process *out)
 {
-    memory_read_status(0, out);
+    memory_read_status("", 0, out);
     struct rusage usage;
     if (out->known && !getrusage(RUSAGE_SELF, &usage)) {
         out->major_faults = (uint64_t)usage.ru_majflt;
@@ -66,8 +65,8 @@ void memory_machine_read(struct memory_machine *out)
     char table[4096];
     if (!small_file_read("/proc/meminfo", table, sizeof table))
         return;
-    out->known = find_bytes(table, "MemTotal:", &out->total_bytes) &&
-                 find_bytes(table, "MemAvailable:", &out->available_bytes);
+    out->known = memory_find_bytes(table, "MemTotal:", &out->total_bytes) &&
+                 memory_find_bytes(table, "MemAvailable:", &out->available_bytes);
     if (!out->known)
         *out = (struct memory_machine){0};
     out->limit_bytes = memory_limit_bytes("");

@@ -2,9 +2,11 @@
 #include "platform/process_usage.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "platform/memory_linux.h"
@@ -64,15 +66,32 @@ static bool count_descriptors(pid_t pid, uint32_t *count)
     return true;
 }
 
-void process_usage_read(pid_t pid, struct process_usage *out)
+/* The process's own clock, which counts what /proc/PID/stat rounds (clock_getcpuclockid(3)). */
+static void read_clock(pid_t pid, double *cpu_s)
+{
+    clockid_t clock;
+    struct timespec spent;
+    if (clock_getcpuclockid(pid, &clock) == 0 && clock_gettime(clock, &spent) == 0)
+        *cpu_s = (double)spent.tv_sec + (double)spent.tv_nsec / 1e9;
+}
+
+void process_usage_sample(const char *root, pid_t pid, struct process_usage *out)
 {
     *out = (struct process_usage){0};
     if (pid <= 0)
         return;
-    char path[64], text[4096];
-    memory_read_status(pid, &out->memory);
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    if (small_file_read(path, text, sizeof text))
+    char path[PATH_MAX], text[4096];
+    memory_read_status(root, pid, &out->memory);
+    int length = snprintf(path, sizeof path, "%s/proc/%d/stat", root, (int)pid);
+    if (length > 0 && (size_t)length < sizeof path && small_file_read(path, text, sizeof text))
         (void)process_usage_parse_stat(text, sysconf(_SC_CLK_TCK), out);
-    out->descriptors_known = count_descriptors(pid, &out->descriptors);
+    if (out->known && !root[0])
+        read_clock(pid, &out->cpu_s);
+}
+
+void process_usage_read(pid_t pid, struct process_usage *out)
+{
+    process_usage_sample("", pid, out);
+    if (pid > 0)
+        out->descriptors_known = count_descriptors(pid, &out->descriptors);
 }

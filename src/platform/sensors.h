@@ -48,6 +48,10 @@ int sensors_cpu_open(const char *root, struct sensors_cpu **out, struct error *e
 void sensors_cpu_close(struct sensors_cpu *sensors); /* NULL is legal */
 /* now_ns: of clock_now_ns. The first reading knows no share and no power. */
 void sensors_cpu_read(struct sensors_cpu *sensors, uint64_t now_ns, struct sensors_cpu_reading *out);
+/* Only what is a difference of counters and cheap (shares, power), for whoever reads ten times a second on a
+ * machine of many cores: mean frequency and temperature are those of the last sensors_cpu_read, those of the
+ * single cores are unknown. */
+void sensors_cpu_read_counters(struct sensors_cpu *sensors, uint64_t now_ns, struct sensors_cpu_reading *out);
 
 /* ---- NVIDIA GPUs, through the driver's own library (NVML), which is loaded when it is there ---- */
 

@@ -30,6 +30,7 @@ struct ticks {
 
 struct sensors_cpu {
     char root[SENSORS_PATH];
+    struct small_file stat, usage;
     struct ticks all, core[MAX_CORES]; /* of the last reading, by the core's id */
     struct sensors_core cores[MAX_CORES];
     uint32_t n_cores;
@@ -39,6 +40,8 @@ struct sensors_cpu {
     double usage_s;
     uint64_t usage_ns; /* when it was read */
     bool has_cpufreq;
+    struct sensors_value mhz, temperature_c; /* of the last full reading */
+    const char *mhz_source;
     struct sensors_thermal thermal;
     struct sensors_energy energy;
     char text[TEXT_BYTES];
@@ -50,6 +53,16 @@ static bool read_file(struct sensors_cpu *sensors, const char *name)
     int length = snprintf(path, sizeof path, "%s%s", sensors->root, name);
     return length > 0 && (size_t)length < sizeof path &&
            small_file_read(path, sensors->text, sizeof sensors->text);
+}
+
+/* A file that every reading needs. Of a recorded tree it is opened anew: its next reading may be another
+ * file. */
+static bool read_often(struct sensors_cpu *sensors, struct small_file *file, const char *path, char *out,
+                       size_t capacity)
+{
+    if (sensors->root[0])
+        return small_file_read(path, out, capacity);
+    return small_file_read_kept(file, path, out, capacity);
 }
 
 /* ---- time ---- */
@@ -108,7 +121,9 @@ static void read_time(struct sensors_cpu *sensors, struct sensors_cpu_reading *o
 {
     struct ticks all = {0}, now;
     sensors->n_cores = 0;
-    bool readable = read_file(sensors, "/proc/stat");
+    char path[2 * SENSORS_PATH];
+    snprintf(path, sizeof path, "%s/proc/stat", sensors->root);
+    bool readable = read_often(sensors, &sensors->stat, path, sensors->text, sizeof sensors->text);
     for (const char *line = readable ? sensors->text : NULL; line && strncmp(line, "cpu", 3) == 0;
          line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
         if (line[3] == ' ')
@@ -155,7 +170,8 @@ static bool read_usage(struct sensors_cpu *sensors, double *seconds)
 {
     char text[2048];
     uint64_t number;
-    if (!sensors->usage_version || !small_file_read(sensors->usage_path, text, sizeof text))
+    if (!sensors->usage_version ||
+        !read_often(sensors, &sensors->usage, sensors->usage_path, text, sizeof text))
         return false;
     if (sensors->usage_version == 1) {
         if (!small_file_number(text, &number, NULL))
@@ -239,6 +255,7 @@ static void read_frequency(struct sensors_cpu *sensors, struct sensors_cpu_readi
             sum += sensors->cores[i].mhz;
             n++;
         }
+    out->mhz_source = NULL;
     if (n == 0) {
         sensors_unknown(&out->mhz, "no frequency: neither cpufreq nor /proc/cpuinfo tells one");
         return;
@@ -266,24 +283,41 @@ int sensors_cpu_open(const char *root, struct sensors_cpu **out, struct error *e
     sensors->has_cpufreq = small_file_read(path, text, sizeof text);
     sensors_thermal_find(root, &sensors->thermal);
     sensors_energy_find(root, &sensors->energy);
+    sensors_unknown(&sensors->mhz, "it has not been read yet");
+    sensors->temperature_c = sensors->mhz;
     *out = sensors;
     return 0;
 }
 
 void sensors_cpu_close(struct sensors_cpu *sensors)
 {
+    if (!sensors)
+        return;
+    small_file_close(&sensors->stat);
+    small_file_close(&sensors->usage);
     free(sensors);
 }
 
-void sensors_cpu_read(struct sensors_cpu *sensors, uint64_t now_ns, struct sensors_cpu_reading *out)
+void sensors_cpu_read_counters(struct sensors_cpu *sensors, uint64_t now_ns, struct sensors_cpu_reading *out)
 {
     memset(out, 0, sizeof *out);
     read_time(sensors, out);
     read_cgroup(sensors, now_ns, &out->cgroup_cores);
-    read_frequency(sensors, out);
-    sensors_thermal_read(&sensors->thermal, &out->temperature_c);
-    snprintf(out->temperature_source, sizeof out->temperature_source, "%s", sensors->thermal.source);
     sensors_energy_read(&sensors->energy, now_ns, &out->power_w);
+    out->mhz = sensors->mhz;
+    out->mhz_source = sensors->mhz_source;
+    out->temperature_c = sensors->temperature_c;
+    snprintf(out->temperature_source, sizeof out->temperature_source, "%s", sensors->thermal.source);
     out->cores = sensors->cores;
     out->n_cores = sensors->n_cores;
+}
+
+void sensors_cpu_read(struct sensors_cpu *sensors, uint64_t now_ns, struct sensors_cpu_reading *out)
+{
+    sensors_cpu_read_counters(sensors, now_ns, out);
+    read_frequency(sensors, out);
+    sensors_thermal_read(&sensors->thermal, &out->temperature_c);
+    sensors->mhz = out->mhz;
+    sensors->mhz_source = out->mhz_source;
+    sensors->temperature_c = out->temperature_c;
 }

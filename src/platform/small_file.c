@@ -10,29 +10,63 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-bool small_file_read(const char *path, char *out, size_t capacity)
+static int open_file(const char *path)
 {
-    out[0] = '\0';
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0)
-        return false;
+    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
+/* From the start to the end, or as much as fits. */
+static bool read_whole(int file, char *out, size_t capacity)
+{
     size_t length = 0;
     ssize_t got = 0;
     while (length + 1 < capacity) {
-        got = read(file, out + length, capacity - 1 - length);
+        got = pread(file, out + length, capacity - 1 - length, (off_t)length);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
             break;
         length += (size_t)got;
     }
-    close(file);
     if (got < 0)
         length = 0;
     while (length > 0 && is_space(out[length - 1]))
         length--;
     out[length] = '\0';
     return got >= 0;
+}
+
+bool small_file_read(const char *path, char *out, size_t capacity)
+{
+    out[0] = '\0';
+    int file = open_file(path);
+    if (file < 0)
+        return false;
+    bool whole = read_whole(file, out, capacity);
+    close(file);
+    return whole;
+}
+
+bool small_file_read_kept(struct small_file *file, const char *path, char *out, size_t capacity)
+{
+    out[0] = '\0';
+    if (!file->open) {
+        file->descriptor = open_file(path);
+        file->open = file->descriptor >= 0;
+    }
+    if (!file->open)
+        return false;
+    bool whole = read_whole(file->descriptor, out, capacity);
+    if (!whole)
+        small_file_close(file);
+    return whole;
+}
+
+void small_file_close(struct small_file *file)
+{
+    if (file->open)
+        close(file->descriptor);
+    file->open = false;
 }
 
 bool small_file_number(const char *text, uint64_t *value, const char **after)

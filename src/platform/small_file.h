@@ -11,6 +11,16 @@
  * be read: out is then "". What does not fit is left away. */
 bool small_file_read(const char *path, char *out, size_t capacity);
 
+/* The same for a file that is read again and again: it stays open and is read from its start each time, which
+ * costs half as much. Zero-initialise. When it cannot be read any more it is closed, and opened again by its
+ * path the next time. */
+struct small_file {
+    bool open;
+    int descriptor;
+};
+bool small_file_read_kept(struct small_file *file, const char *path, char *out, size_t capacity);
+void small_file_close(struct small_file *file); /* closing a closed one is legal */
+
 /* A decimal number at the start of text, which must be followed by white space or the end. *after (may be
  * NULL) is set behind it. False when there is none or it does not fit in 64 bits. */
 bool small_file_number(const char *text, uint64_t *value, const char **after);

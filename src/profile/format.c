@@ -8,6 +8,8 @@ char *format_number(char out[FORMAT_MAX], double value)
     double size = fabs(value);
     if (isnan(value))
         snprintf(out, FORMAT_MAX, "-");
+    else if (size >= 1e9)
+        snprintf(out, FORMAT_MAX, "%.3g", value);
     else
         snprintf(out, FORMAT_MAX, "%.*f", size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2, value);
     return out;
@@ -25,7 +27,7 @@ static char *scaled(char out[FORMAT_MAX], double value, double step, const char 
         unit++;
     }
     char number[FORMAT_MAX];
-    if (unit == 0 && value == floor(value))
+    if (unit == 0 && value == floor(value) && fabs(value) < 1e9)
         snprintf(number, sizeof number, "%.0f", value);
     else
         format_number(number, value);

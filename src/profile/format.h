@@ -8,7 +8,7 @@
 
 enum { FORMAT_MAX = 32 };
 
-char *format_number(char out[FORMAT_MAX], double value);     /* "1480"  "41.2"  "0.95" */
+char *format_number(char out[FORMAT_MAX], double value);     /* "1480"  "41.2"  "0.95"  "1.2e+12" */
 char *format_bytes(char out[FORMAT_MAX], double bytes);      /* "14.6 MB", decimal units */
 char *format_count(char out[FORMAT_MAX], double count);      /* "25.6 M", "1.24 B" */
 char *format_ms(char out[FORMAT_MAX], double milliseconds);  /* "95.0 ms", "1.24 s" */

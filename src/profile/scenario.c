@@ -46,12 +46,12 @@ static void name_it(struct scenario *item)
 
 /* What the context leaves for an answer, by the guess. A prompt that leaves less than a few tokens is asked
  * for those all the same: the guess may be wrong, and if it is not, the engine says what does not fit. */
-static uint32_t answer_tokens(uint32_t prompt_tokens, uint32_t context)
+static uint32_t answer_tokens(uint32_t prompt_tokens, const struct scenario_request *request)
 {
-    uint32_t room = context > prompt_tokens ? context - prompt_tokens : 0;
-    return room >= SCENARIO_ANSWER_TOKENS ? SCENARIO_ANSWER_TOKENS
-           : room > FEWEST_ANSWER_TOKENS  ? room
-                                          : FEWEST_ANSWER_TOKENS;
+    uint32_t wanted = request->answer_tokens ? request->answer_tokens : SCENARIO_ANSWER_TOKENS;
+    uint32_t room = request->context > prompt_tokens ? request->context - prompt_tokens : 0;
+    uint32_t least = room > FEWEST_ANSWER_TOKENS ? room : FEWEST_ANSWER_TOKENS;
+    return wanted < least ? wanted : least;
 }
 
 static void add_prompts(const struct scenario_request *request, struct scenario_list *list)
@@ -68,7 +68,7 @@ static void add_prompts(const struct scenario_request *request, struct scenario_
         memcpy(item->label, item->id, sizeof item->id);
         size_t guess = strlen(item->prompt) / BYTES_PER_TOKEN + TEMPLATE_TOKENS;
         item->prompt_tokens = guess < UINT32_MAX ? (uint32_t)guess : UINT32_MAX;
-        item->max_tokens = answer_tokens(item->prompt_tokens, request->context);
+        item->max_tokens = answer_tokens(item->prompt_tokens, request);
     }
 }
 

@@ -36,6 +36,7 @@ struct scenario {
 struct scenario_request {
     const char *const *prompts; /* the user's own: they come instead of simple, medium and complex */
     size_t n_prompts;
+    uint32_t answer_tokens;         /* of a prompt; 0: SCENARIO_ANSWER_TOKENS */
     uint32_t context;               /* of the engine: nothing longer is planned */
     uint32_t runs;                  /* of each test, warm-up included */
     double budget_s;                /* 0: none */

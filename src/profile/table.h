@@ -7,11 +7,17 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "base/buffer.h"
+
 enum table_style { TABLE_TEXT, TABLE_TEXT_COLOR, TABLE_MARKDOWN };
+
+enum { TABLE_MAX_COLUMNS = 32 };
 
 struct table {
     size_t n_columns;
-    const char *align; /* one 'l' or 'r' per column; borrowed */
+    /* For each column 'l' or 'r', or 'L': to the left, and cut short ("…") where a line would become wider
+     * than it may be; borrowed. */
+    const char *align;
     char **cells;
     size_t n_cells, capacity;
     bool failed;
@@ -19,12 +25,19 @@ struct table {
 
 void table_init(struct table *table, const char *align);
 void table_free(struct table *table);
-/* Appends the next cell, row by row; the first row is the heading. */
+/* Appends the next cell, row by row; the first row is the heading. Cells are one line (clean.h). */
 void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* indent: blanks before each line of a text table. */
+size_t table_rows(const struct table *table); /* without the heading */
+/* Row 0 is the heading; "" beyond the end. */
+const char *table_at(const struct table *table, size_t row, size_t column);
+
+/* indent: blanks before each line of a text table. width: of a line of a text table; 0: any. Cells of a
+ * Markdown table are escaped. */
+void table_write(const struct table *table, struct buffer *out, enum table_style style, int indent,
+                 size_t width);
 void table_print(const struct table *table, FILE *out, enum table_style style, int indent);
 
-/* Columns a UTF-8 text takes on a terminal (one for each character: no wide ones are expected). */
+/* Columns a UTF-8 text takes on a terminal. */
 size_t table_width(const char *text);
 
 #endif

@@ -71,8 +71,12 @@ static int submit(struct run *run, uint32_t i, struct error *error)
                                    .add_generation_prompt = true,
                                    .max_tokens = request->max_tokens,
                                    .ignore_eos = true,
-                                   .no_cache = true, /* what was computed before is not what is timed */
-                                   .sampling = {.top_p = 1, .repetition_penalty = 1}};
+                                   /* what was computed before is not what is timed */
+                                   .no_cache = !request->warm,
+                                   .sampling = {.temperature = (float)request->temperature,
+                                                .seed = request->seed,
+                                                .top_p = 1,
+                                                .repetition_penalty = 1}};
     struct error problem = {0};
     if (engine_submit(run->target->engine, &submit, &run->handles[i], &problem)) {
         run->handles[i] = NULL;
@@ -94,7 +98,7 @@ static void finish(struct run *run, uint32_t i, const struct engine_event *event
     } else if (event->finish == FINISH_CANCELLED) {
         trace->outcome = OUTCOME_CANCELLED;
         error_set(&trace->error, ERROR_CANCELLED, "interrupted");
-    } else if (trace->timings.cached_tokens > 0) {
+    } else if (trace->timings.cached_tokens > 0 && !run->requests[i].warm) {
         trace->outcome = OUTCOME_NOT_COLD;
         error_set(&trace->error, ERROR_INVALID, "%u prompt tokens came from a cache",
                   trace->timings.cached_tokens);

@@ -27,13 +27,16 @@ enum target_outcome {
 };
 const char *target_outcome_name(enum target_outcome outcome); /* "ok", "short_output", ... */
 
-/* One timed request: greedy, end-of-sequence ignored, so that exactly max_tokens come out. Exactly one of the
- * three prompts; borrowed. */
+/* One timed request: end-of-sequence ignored, so that exactly max_tokens come out. Exactly one of the three
+ * prompts; borrowed. */
 struct target_request {
     const int32_t *tokens;
     uint32_t n_tokens;
     const char *text, *messages_json;
     uint32_t max_tokens;
+    double temperature; /* 0: greedy */
+    uint64_t seed;
+    bool warm; /* may use what the prefix cache has, and leaves its own there; otherwise cold */
 };
 
 struct target_progress {

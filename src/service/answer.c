@@ -86,7 +86,8 @@ static int take_lease(struct answer *answer, const struct answer_options *option
         host_share(host, &options->beside->lease, &answer->lease);
         return 0;
     }
-    int status = host_acquire(host, options->model, options->wait_ms, &answer->lease, error);
+    int status =
+        host_acquire_at(host, options->place, options->model, options->wait_ms, &answer->lease, error);
     if (status && options->model_refused)
         *options->model_refused = true;
     return status;

@@ -17,6 +17,7 @@
 #include "service/services.h"
 
 struct answer;
+struct host_place;
 
 /* Which fields a client gave: sampling fields not given keep the model's own defaults. */
 enum {
@@ -41,6 +42,7 @@ struct answer_options {
     bool one_tool_call;          /* stop after the first */
     bool parse_reasoning;        /* <think>…</think> becomes ANSWER_REASONING; not with a grammar */
     uint32_t wait_ms;            /* for a change of models */
+    struct host_place *place;    /* its turn has come; or NULL (service/host.h) */
     /* NULL, or an open answer of the same owner: this one uses its engine, whatever `model` says. Whoever has
      * a lease must not wait for another: a change of models that waits stands between the two. */
     const struct answer *beside;
@@ -80,7 +82,8 @@ struct answer_piece {
     enum engine_finish finish;
     bool has_tool_calls;       /* then OpenAI's finish_reason is "tool_calls" */
     uint32_t reasoning_tokens; /* of timings.generated_tokens: spent on thinking */
-    struct engine_timings timings;
+    struct engine_timings
+        timings;        /* before END only prompt_tokens (0: not known yet) and generated_tokens so far */
     struct error error; /* FINISH_ERROR */
 };
 

@@ -160,6 +160,7 @@ void answer_text_feed(struct answer_text *text, const struct engine_event *event
     text->n_tokens -= text->n_tokens_out;
     text->n_tokens_out = 0;
     if (event->kind == EVENT_PREFILL) {
+        text->prompt_tokens = event->prompt_tokens;
         struct answer_text_piece *piece = add_piece(text, ANSWER_PROGRESS, "", 0);
         if (piece) {
             text->end.prompt_done = event->prompt_done;
@@ -171,6 +172,7 @@ void answer_text_feed(struct answer_text *text, const struct engine_event *event
         if (!text->begun && event->starts_thinking)
             reasoning_init(&text->thoughts, true);
         text->begun = true;
+        text->generated_tokens += !event->more_text;
         keep_token(text, event);
     }
     feed_text(text, event);
@@ -191,11 +193,13 @@ bool answer_text_is_enough(const struct answer_text *text)
 static void fill_piece(const struct answer_text *text, const struct answer_text_piece *from,
                        struct answer_piece *piece)
 {
-    *piece = (struct answer_piece){.kind = from->kind,
-                                   .text = text->bytes.data ? text->bytes.data + from->at : "",
-                                   .length = from->length,
-                                   .tool_index = from->tool_index,
-                                   .tool_id = from->tool_id};
+    *piece = (struct answer_piece){
+        .kind = from->kind,
+        .text = text->bytes.data ? text->bytes.data + from->at : "",
+        .length = from->length,
+        .tool_index = from->tool_index,
+        .tool_id = from->tool_id,
+        .timings = {.prompt_tokens = text->prompt_tokens, .generated_tokens = text->generated_tokens}};
     if (from->kind == ANSWER_PROGRESS) {
         piece->prompt_done = text->end.prompt_done;
         piece->prompt_tokens = text->end.prompt_tokens;

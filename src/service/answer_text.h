@@ -35,8 +35,9 @@ struct answer_text {
     size_t n_pieces, pieces_capacity, next_piece;
     struct engine_event *tokens; /* with logprobs: not yet part of a piece, or of one that is out */
     size_t n_tokens, tokens_capacity;
-    size_t n_tokens_out; /* of the tokens: went out with a piece */
-    bool begun;          /* a token was fed */
+    size_t n_tokens_out;                      /* of the tokens: went out with a piece */
+    bool begun;                               /* a token was fed */
+    uint32_t prompt_tokens, generated_tokens; /* so far; the first is 0 until it is known */
     bool failed;
     uint32_t n_calls, reasoning_tokens;
     struct answer_piece end; /* with ended */

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "platform/file.h"
+#include "platform/places.h"
 #include "service/catalog_internal.h"
 #include "service/near.h"
-#include "service/places.h"
 
 enum { MAX_NAME = 512, MAX_MODELS = 10000 };
 

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 
 #include "platform/file.h"
+#include "platform/places.h"
 #include "service/catalog_internal.h"
-#include "service/places.h"
 
 enum { MAX_REVISION = 128, MAX_REFERENCE_BYTES = 256 };
 

@@ -14,26 +14,35 @@
 #include "service/host_internal.h"
 #include "worker/client.h"
 
+#define NS_PER_S UINT64_C(1000000000)
+
 /* ---- turns ---- */
 
-static struct timespec deadline_in(uint32_t wait_ms)
+struct timespec host_deadline_in(uint32_t wait_ms)
 {
     uint64_t ns = clock_now_ns() + (uint64_t)wait_ms * 1000000u;
-    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+    return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
 }
 
-static int stopping(struct error *error)
+int host_stopping(struct error *error)
 {
     return error_set(error, ERROR_CANCELLED, "the server is stopping");
 }
 
-/* Waits for `changed`. The lock is held. False when the time is up. */
-static bool wait_until(struct model_host *host, const struct timespec *deadline)
+bool host_wait_until(struct model_host *host, const struct timespec *deadline)
 {
     return pthread_cond_timedwait(&host->changed, &host->lock, deadline) != ETIMEDOUT;
 }
 
-static void end_turn(struct model_host *host, struct host_turn *turn)
+void host_append_turn(struct model_host *host, struct host_turn *turn)
+{
+    *turn = (struct host_turn){0};
+    *(host->first ? &host->last->next : &host->first) = turn;
+    host->last = turn;
+    host->n_turns++;
+}
+
+void host_end_turn(struct model_host *host, struct host_turn *turn)
 {
     struct host_turn *previous = NULL, *at = host->first;
     while (at != turn) {
@@ -47,26 +56,32 @@ static void end_turn(struct model_host *host, struct host_turn *turn)
     pthread_cond_broadcast(&host->changed);
 }
 
-/* The lock is held, before and after. On success the caller is the driver until end_turn. */
-static int begin_turn(struct model_host *host, struct host_turn *turn, const struct timespec *deadline,
-                      struct error *error)
+/* False when the time is up, which stands still while the host is parked. */
+static bool wait_for_turn(struct model_host *host, struct timespec *deadline)
+{
+    if (!host->park.holds)
+        return host_wait_until(host, deadline);
+    uint64_t start_ns = clock_now_ns();
+    pthread_cond_wait(&host->changed, &host->lock);
+    uint64_t ns = clock_now_ns() - start_ns + (uint64_t)deadline->tv_nsec;
+    deadline->tv_sec += (time_t)(ns / NS_PER_S);
+    deadline->tv_nsec = (long)(ns % NS_PER_S);
+    return true;
+}
+
+int host_begin_turn(struct model_host *host, struct host_turn *turn, struct timespec *deadline,
+                    struct error *error)
 {
     bool in_time = true;
-    *turn = (struct host_turn){0};
-    if (host->first)
-        host->last->next = turn;
-    else
-        host->first = turn;
-    host->last = turn;
-    host->n_turns++;
+    host_append_turn(host, turn);
     while (host->first != turn && !host->closing && in_time)
-        in_time = wait_until(host, deadline);
+        in_time = wait_for_turn(host, deadline);
     if (host->first == turn && !host->closing)
         return 0;
-    int status = host->closing ? stopping(error)
+    int status = host->closing ? host_stopping(error)
                                : error_set(error, ERROR_BUSY,
                                            "another model is being loaded, or waits to be: try again later");
-    end_turn(host, turn);
+    host_end_turn(host, turn);
     return status;
 }
 
@@ -75,9 +90,9 @@ static int wait_for_leases(struct model_host *host, const struct timespec *deadl
 {
     bool in_time = true;
     while (host->current && host->current->leases && !host->closing && in_time)
-        in_time = wait_until(host, deadline);
+        in_time = host_wait_until(host, deadline);
     if (host->closing)
-        return stopping(error);
+        return host_stopping(error);
     if (host->current && host->current->leases)
         return error_set(error, ERROR_BUSY, "model '%s' is still answering %u requests: try again later",
                          host->current->wish.name, host->current->leases);
@@ -184,10 +199,32 @@ static int change(struct model_host *host, const struct host_wish *wish, bool ma
     return status;
 }
 
-int host_acquire(struct model_host *host, const char *model, uint32_t wait_ms, struct host_lease *lease,
-                 struct error *error)
+/* The place's turn, if it has one left; otherwise a new one. The lock is held. */
+static int take_turn(struct model_host *host, struct host_place *place, struct host_turn *turn,
+                     struct timespec *deadline, struct error *error)
 {
-    struct timespec deadline = deadline_in(wait_ms);
+    if (!place || !place->queued)
+        return host_begin_turn(host, turn, deadline, error);
+    if (host->first == &place->turn && !host->closing)
+        return 0;
+    host_end_turn(host, &place->turn);
+    place->queued = false;
+    return host->closing ? host_stopping(error) : host_begin_turn(host, turn, deadline, error);
+}
+
+/* The driver, the lock held. */
+static void give_turn(struct model_host *host, struct host_place *place, struct host_turn *turn)
+{
+    bool placed = place && place->queued;
+    host_end_turn(host, placed ? &place->turn : turn);
+    if (placed)
+        place->queued = false;
+}
+
+int host_acquire_at(struct model_host *host, struct host_place *place, const char *model, uint32_t wait_ms,
+                    struct host_lease *lease, struct error *error)
+{
+    struct timespec deadline = host_deadline_in(wait_ms);
     struct host_wish wish;
     struct host_turn turn;
     struct host_loaded *gone, *gone_meanwhile = NULL;
@@ -201,21 +238,37 @@ int host_acquire(struct model_host *host, const char *model, uint32_t wait_ms, s
         lend(host, lease);
         goto out;
     }
-    if ((status = begin_turn(host, &turn, &deadline, error)) != 0)
+    if ((status = take_turn(host, place, &turn, &deadline, error)) != 0)
         goto out;
     host_notice_death(host, &gone_meanwhile);
     if (!is_current(host, &wish))
         status = change(host, &wish, true, &deadline, error);
     if (!status && host->closing) /* meanwhile: host_close has nobody to wait for but those with a lease */
-        status = stopping(error);
+        status = host_stopping(error);
     if (!status)
         lend(host, lease);
-    end_turn(host, &turn);
+    give_turn(host, place, &turn);
 out:
     pthread_mutex_unlock(&host->lock);
     host_loaded_free(gone);
     host_loaded_free(gone_meanwhile);
     return status;
+}
+
+int host_acquire(struct model_host *host, const char *model, uint32_t wait_ms, struct host_lease *lease,
+                 struct error *error)
+{
+    return host_acquire_at(host, NULL, model, wait_ms, lease, error);
+}
+
+int host_find(struct model_host *host, const char *model, char *name, size_t name_bytes, char *path,
+              size_t path_bytes, struct error *error)
+{
+    struct host_wish wish;
+    int status = make_wish(host, model, &wish, error);
+    if (!status)
+        status = copy_word(name, name_bytes, wish.name, "the model's name", error);
+    return status ? status : copy_word(path, path_bytes, wish.path, "the model's folder", error);
 }
 
 void host_share(struct model_host *host, const struct host_lease *held, struct host_lease *lease)
@@ -237,6 +290,7 @@ void host_release(struct model_host *host, struct host_lease *lease)
     pthread_mutex_lock(&host->lock);
     loaded->leases--;
     host->n_leases--;
+    host->released_ns = clock_now_ns();
     if (loaded->detached && !loaded->leases)
         gone = loaded;
     pthread_cond_broadcast(&host->changed);
@@ -249,7 +303,7 @@ void host_release(struct model_host *host, struct host_lease *lease)
 int host_load(struct model_host *host, const char *model, const struct host_load_options *options,
               bool unload_current, uint32_t wait_ms, struct error *error)
 {
-    struct timespec deadline = deadline_in(wait_ms);
+    struct timespec deadline = host_deadline_in(wait_ms);
     struct host_wish wish = host->standard;
     struct host_turn turn;
     struct host_loaded *gone = NULL;
@@ -260,11 +314,11 @@ int host_load(struct model_host *host, const char *model, const struct host_load
     if (status)
         return status;
     pthread_mutex_lock(&host->lock);
-    if ((status = begin_turn(host, &turn, &deadline, error)) == 0) {
+    if ((status = host_begin_turn(host, &turn, &deadline, error)) == 0) {
         host_notice_death(host, &gone);
         if (!host->current || !host_wish_equal(&host->current->wish, &wish))
             status = change(host, &wish, unload_current, &deadline, error);
-        end_turn(host, &turn);
+        host_end_turn(host, &turn);
     }
     pthread_mutex_unlock(&host->lock);
     host_loaded_free(gone);
@@ -273,11 +327,11 @@ int host_load(struct model_host *host, const char *model, const struct host_load
 
 int host_unload(struct model_host *host, uint32_t wait_ms, struct error *error)
 {
-    struct timespec deadline = deadline_in(wait_ms);
+    struct timespec deadline = host_deadline_in(wait_ms);
     struct host_turn turn;
     struct host_loaded *gone = NULL, *old = NULL;
     pthread_mutex_lock(&host->lock);
-    int status = begin_turn(host, &turn, &deadline, error);
+    int status = host_begin_turn(host, &turn, &deadline, error);
     if (!status) {
         host_notice_death(host, &gone);
         status = wait_for_leases(host, &deadline, error);
@@ -289,80 +343,11 @@ int host_unload(struct model_host *host, uint32_t wait_ms, struct error *error)
             pthread_mutex_lock(&host->lock);
         }
         host->recent = status ? host->recent : (struct host_wish){0};
-        end_turn(host, &turn);
+        host_end_turn(host, &turn);
     }
     pthread_mutex_unlock(&host->lock);
     host_loaded_free(gone);
     return status;
-}
-
-/* ---- what there is ---- */
-
-static const char *keep(struct host_state *out, size_t *used, const char *text)
-{
-    if (!text)
-        return NULL;
-    size_t length = strlen(text), room = sizeof out->text - *used;
-    if (length >= room) /* a very long path is cut, never left out */
-        length = room ? room - 1 : 0;
-    char *copy = out->text + *used;
-    if (!room)
-        return "";
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    *used += length + 1;
-    return copy;
-}
-
-static void describe(struct host_state *out, const struct host_loaded *loaded)
-{
-    size_t used = 0;
-    out->has_info = true;
-    out->info = *engine_info(loaded->engine);
-    /* the path last: the only long one */
-    out->info.backend = keep(out, &used, out->info.backend);
-    out->info.isa = keep(out, &used, out->info.isa);
-    out->info.architecture = keep(out, &used, out->info.architecture);
-    out->info.quantization = keep(out, &used, out->info.quantization);
-    out->info.model_name = keep(out, &used, out->info.model_name);
-    out->info.model_path = keep(out, &used, out->info.model_path);
-    engine_stats(loaded->engine, &out->stats);
-    worker_memory(loaded->engine, &out->memory);
-    out->worker_pid = worker_pid(loaded->engine);
-    out->loaded_unix = loaded->loaded_unix;
-}
-
-void host_state(struct model_host *host, struct host_state *out)
-{
-    struct host_loaded *gone;
-    memset(out, 0, sizeof *out);
-    pthread_mutex_lock(&host->lock);
-    host_notice_death(host, &gone);
-    const struct host_loaded *current = host->current;
-    const char *name = current ? current->wish.name : host->is_loading ? host->loading_name : "";
-    snprintf(out->model, sizeof out->model, "%s", name);
-    out->phase = host->is_loading ? HOST_LOADING
-                 : !current       ? HOST_EMPTY
-                 : host->first    ? HOST_CHANGING
-                                  : HOST_READY;
-    if (current)
-        describe(out, current);
-    out->leases = host->n_leases;
-    out->waiting = host->n_turns;
-    out->loads = host->loads;
-    out->failures = host->failures;
-    memcpy(out->last_failure, host->last_failure, sizeof out->last_failure);
-    pthread_mutex_unlock(&host->lock);
-    host_loaded_free(gone);
-}
-
-void host_limits(struct model_host *host, uint32_t *running, uint32_t *waiting)
-{
-    pthread_mutex_lock(&host->lock);
-    const struct host_loaded *current = host->current;
-    *running = current ? engine_info(current->engine)->max_sequences : 0;
-    *waiting = current ? current->wish.options.queue_limit : 0;
-    pthread_mutex_unlock(&host->lock);
 }
 
 /* ---- opening and closing ---- */

@@ -8,7 +8,9 @@
 #ifndef LLMIND_SERVICE_HOST_H
 #define LLMIND_SERVICE_HOST_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -47,6 +49,46 @@ int host_acquire(struct model_host *host, const char *model, uint32_t wait_ms, s
 void host_share(struct model_host *host, const struct host_lease *held, struct host_lease *lease);
 void host_release(struct model_host *host, struct host_lease *lease);
 
+/* ---- a parked host ----
+ *
+ * A profiling run that times something wants the machine for itself: it parks the host. Whatever asks for a
+ * model then waits behind it, in order, and gets in as soon as the host is unparked, before it can be parked
+ * again. Time spent behind a parked host does not count as waiting for a change of models: a repeat may take
+ * minutes. One run at a time; host_park to host_restore are for its thread only. */
+
+/* Waits for whoever changes the model (however long that takes: a load beside a timed repeat would spoil it),
+ * then, at most wait_ms, until nothing is being generated, and parks. Parked already: 0 at once. Errors:
+ * ERROR_CANCELLED (*cancel, which may be NULL, or host_stop). */
+int host_park(struct model_host *host, uint32_t wait_ms, const atomic_int *cancel, struct error *error);
+/* true: something was generated since host_park. Not parked: nothing happens, false. */
+bool host_unpark(struct model_host *host);
+/* Sees to it that `bytes` of memory are to be had beside the loaded model, or, with unload_current, instead
+ * of it: it is then unloaded, and everybody waits until host_restore has loaded it again. Errors: ERROR_LIMIT
+ * (with figures; nothing was changed), ERROR_BUSY (answers do not come to an end), ERROR_CANCELLED. */
+int host_make_room(struct model_host *host, uint64_t bytes, bool unload_current, struct error *error);
+/* Unparks, loads what host_make_room unloaded, lets everybody in. Nothing of that to be done: nothing. */
+void host_restore(struct model_host *host);
+
+/* A place among those who wait for a parked host, for whoever must do other things while it waits (tell its
+ * client, notice that it left) and must not lose its turn by that. One owner. */
+struct host_place;
+/* true: the host is parked, and *place is one. false (*place NULL): no need to wait; also when memory is
+ * short. */
+bool host_queue(struct model_host *host, struct host_place **place);
+/* Waits at most wait_ms. true: its turn has come (or the server is stopping, which host_acquire_at then
+ * says). Everybody behind waits until host_acquire_at or host_place_free. */
+bool host_place_wait(struct model_host *host, struct host_place *place, uint32_t wait_ms);
+void host_place_free(struct model_host *host, struct host_place *place); /* NULL is legal */
+/* As host_acquire, at the place's turn, which it uses up. place: NULL, or used up already: is host_acquire.
+ */
+int host_acquire_at(struct model_host *host, struct host_place *place, const char *model, uint32_t wait_ms,
+                    struct host_lease *lease, struct error *error);
+
+/* What a request means by a model, NULL or "" being the loaded one, else the default: its name and its
+ * folder, without loading anything. Errors: ERROR_NOT_FOUND, ERROR_LIMIT (longer than the arrays). */
+int host_find(struct model_host *host, const char *model, char *name, size_t name_bytes, char *path,
+              size_t path_bytes, struct error *error);
+
 /* Options a load may change for this model; 0 / NULL / -1: as at the start. */
 struct host_load_options {
     uint32_t n_threads, context, max_sequences, prefill_chunk, kv_bits;
@@ -60,7 +102,7 @@ int host_load(struct model_host *host, const char *model, const struct host_load
 /* Waits for leases to end, at most wait_ms (ERROR_BUSY). Nothing loaded: 0. */
 int host_unload(struct model_host *host, uint32_t wait_ms, struct error *error);
 
-enum host_phase { HOST_EMPTY, HOST_LOADING, HOST_READY, HOST_CHANGING };
+enum host_phase { HOST_EMPTY, HOST_LOADING, HOST_READY, HOST_CHANGING, HOST_PARKED };
 /* Not to be copied: strings of info point into text. */
 struct host_state {
     enum host_phase phase;

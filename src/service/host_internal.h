@@ -1,15 +1,19 @@
-/* Between host.c and host_change.c only.
+/* Between host.c, host_change.c and host_park.c only.
  *
  * Everything that may change which model is loaded takes a turn: turns are a queue, and whoever is at its
  * head (the driver) alone may wait for leases to end, close and open workers, with host.lock open meanwhile.
  * A request for the loaded model takes a lease without a turn as long as nobody is queued; otherwise it
  * queues like everybody, so a change that waits is not overtaken for ever.
+ *
+ * Parking is nothing else than a turn that is held for a while: everybody queues behind it, and the next
+ * parking behind everybody.
  */
 #ifndef LLMIND_SERVICE_HOST_INTERNAL_H
 #define LLMIND_SERVICE_HOST_INTERNAL_H
 
 #include <pthread.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "service/host.h"
 
@@ -35,6 +39,22 @@ struct host_turn {
     struct host_turn *next;
 };
 
+struct host_place {
+    struct host_turn turn;
+    bool queued; /* not used up */
+};
+
+/* What the thread of a profiling run holds. */
+struct host_park {
+    struct host_turn turn;
+    bool holds;           /* the turn; with host_make_room also between two parkings */
+    bool parked, cleared; /* cleared: host_make_room unloaded `was` */
+    struct host_wish was;
+    /* as it was parked */
+    const struct engine *engine;
+    uint64_t steps, finished;
+};
+
 struct model_host {
     /* constant */
     struct host_wish standard; /* the options at the start; name and path are the default's, "" without one */
@@ -45,6 +65,8 @@ struct model_host {
     bool closing;
     struct host_turn *first, *last; /* the queue of turns; first is the driver's */
     uint32_t n_turns;
+    struct host_park park;
+    uint64_t released_ns; /* when a lease was given back last */
     struct host_loaded *current;
     struct engine *opening; /* for host_close to kill */
     bool is_loading;
@@ -58,6 +80,19 @@ struct model_host {
     uint64_t not_before_ns;
     char failed_path[HOST_PATH_BYTES];
 };
+
+/* host.c. The lock is held by callers. */
+
+/* On success the caller is the driver until host_end_turn. Time behind a parked host moves *deadline on.
+ * ERROR_BUSY, ERROR_CANCELLED. */
+int host_begin_turn(struct model_host *host, struct host_turn *turn, struct timespec *deadline,
+                    struct error *error);
+void host_append_turn(struct model_host *host, struct host_turn *turn);
+void host_end_turn(struct model_host *host, struct host_turn *turn);
+struct timespec host_deadline_in(uint32_t wait_ms);
+/* Waits for `changed`. False when the time is up. */
+bool host_wait_until(struct model_host *host, const struct timespec *deadline);
+int host_stopping(struct error *error);
 
 /* host_change.c. The lock is held by callers of the first three. */
 

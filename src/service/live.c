@@ -13,13 +13,14 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "platform/clock.h"
 
 enum {
-    ROUTES_MAX = 64,
+    ROUTES_MAX = 128,
     STATUSES_MAX = 24, /* of one route */
     RING_BUCKETS = 64, /* more than the window, so that a late writer harms nobody */
     RING_BUCKET_MS = 100,
@@ -50,7 +51,8 @@ struct route_slot {
 struct live {
     _Atomic uint64_t prompt_tokens, cached_tokens, generated_tokens, disconnects;
     _Atomic uint64_t answers[FINISH_ERROR + 1];
-    _Atomic uint64_t uncounted; /* requests the table had no room for */
+    _Atomic uint64_t timed_answers, timed_us; /* whole ones, and how long they took together */
+    _Atomic uint64_t uncounted;               /* requests the table had no room for */
     struct histogram ttft, itl, request;
     struct route_slot routes[ROUTES_MAX];
     _Atomic uint64_t ring[RING_BUCKETS];
@@ -188,6 +190,11 @@ void live_count_answer(struct live *live, enum engine_finish finish, const struc
     add(&live->cached_tokens, timings->cached_tokens);
     if (timings->first_token_ns > timings->accepted_ns)
         observe(&live->ttft, (double)(timings->first_token_ns - timings->accepted_ns) / 1e6);
+    bool whole = finish == FINISH_STOP || finish == FINISH_LENGTH;
+    if (whole && timings->last_token_ns > timings->accepted_ns) {
+        add(&live->timed_us, (timings->last_token_ns - timings->accepted_ns) / 1000);
+        add(&live->timed_answers, 1);
+    }
 }
 
 void live_count_disconnect(struct live *live)
@@ -247,6 +254,8 @@ int live_read(struct live *live, struct live_snapshot *out, struct error *error)
     for (size_t i = 0; i <= FINISH_ERROR; i++)
         out->answers[i] = get(&live->answers[i]);
     out->tokens_per_second = ring_rate(live);
+    uint64_t timed = get(&live->timed_answers);
+    out->response_ms = timed ? (double)get(&live->timed_us) / 1000 / (double)timed : NAN;
     read_histogram(&live->ttft, &out->ttft);
     read_histogram(&live->itl, &out->itl);
     read_histogram(&live->request, &out->request);

@@ -60,6 +60,7 @@ uint64_t performance_until_tick_ns(const struct performance *performance)
 static void put_live(struct figures *figures, json_t *root, const struct live_snapshot *live)
 {
     figures_number(figures, root, "tokens_per_second", live->tokens_per_second, "");
+    figures_number(figures, root, "response_s", live->response_ms / 1000, "no answer was whole yet");
     json_t *tokens = figures_object(figures, root, "tokens");
     figures_count(figures, tokens, "prompt", live->prompt_tokens);
     figures_count(figures, tokens, "cached", live->cached_tokens);

@@ -16,6 +16,8 @@ static const char *phase_name(enum host_phase phase)
         return "ready";
     case HOST_CHANGING:
         return "changing";
+    case HOST_PARKED:
+        return "parked";
     default:
         return "empty";
     }

@@ -3,11 +3,14 @@
 #ifndef LLMIND_SERVICE_SERVICES_H
 #define LLMIND_SERVICE_SERVICES_H
 
+#include <stdbool.h>
+
 struct model_host;  /* service/host.h: the model that is loaded */
 struct live;        /* service/live.h: counters and histograms */
 struct chats;       /* service/chats.h: saved conversations */
 struct settings;    /* service/settings.h */
 struct performance; /* service/performance.h: samples of the machine */
+struct jobs;        /* profile/jobs.h: profiling runs; nothing in service/ looks into it */
 
 struct services {
     struct model_host *host;
@@ -15,6 +18,9 @@ struct services {
     struct chats *chats; /* never NULL: without a database it says that nothing is saved */
     struct settings *settings;
     struct performance *performance;
+    struct jobs *jobs;
+    bool allow_remote_targets; /* profiling requests may name another server */
+    bool allow_local_targets;  /* and that may be this machine, or in a private network */
 };
 
 #endif

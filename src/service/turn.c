@@ -139,6 +139,7 @@ static int ask(struct turn *turn, const struct turn_options *options, const json
                                   .submit = {.messages_json = messages, .add_generation_prompt = true},
                                   .parse_reasoning = true,
                                   .wait_ms = TURN_WAIT_FOR_MODEL_MS,
+                                  .place = options->place,
                                   .model_refused = &model_refused};
     fill_sampling(turn->services->settings, options, &wish);
     struct answer *answer;

@@ -26,6 +26,7 @@ struct turn_options {
     struct engine_sampling sampling;
     unsigned given; /* ANSWER_TEMPERATURE, ANSWER_TOP_P, ANSWER_SEED */
     uint32_t max_tokens;
+    struct host_place *place; /* as answer_options' */
 };
 
 /* When it fails, the conversation is as it was before. Errors: those of chats.h and answer_open. ERROR_BUSY

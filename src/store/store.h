@@ -1,9 +1,9 @@
 /* The database: one SQLite file in WAL mode, migrations from schema/, one writer.
  *
- * Who uses it (service/chats.c, service/settings.c, later profile/) has its SQL in a file of its own in this
- * folder (chats.h, settings.h); no SQL leaves store/. Writes go through one connection under one lock and are
- * transactions; reads have connections of their own and wait for nobody. Several processes may have the same
- * database open. Any thread.
+ * Who uses it (service/chats.c, service/settings.c, profile/jobs.h) has its SQL in a file of its own in this
+ * folder (chats.h, settings.h, runs.h); no SQL leaves store/. Writes go through one connection under one lock
+ * and are transactions; reads have connections of their own and wait for nobody. Several processes may have
+ * the same database open. Any thread.
  *
  * What is lost when: a process that is killed at any moment loses nothing that was committed, and leaves
  * every transaction whole or absent. synchronous=FULL: the same holds for a power cut, as far as the disk

@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "platform/process.h"
+#include "platform/spawn.h"
 #include "worker/client.h"
 #include "worker/protocol.h"
 
@@ -235,20 +235,6 @@ static void read_frames(struct child *child)
 
 /* ---- beginning and end ---- */
 
-static void set_up_process(void)
-{
-    static const int parents_affair[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
-    for (size_t i = 0; i < sizeof parents_affair / sizeof *parents_affair; i++)
-        signal(parents_affair[i], SIG_IGN);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    process_close_from(CHILD_SOCKET + 1);
-    process_set_name("llmind-worker");
-    process_no_new_privileges();
-    process_volunteer_for_oom();
-}
-
 static void init(struct child *child)
 {
     pthread_condattr_t monotonic;
@@ -295,14 +281,12 @@ static void stop(struct child *child, pthread_t *threads, int n_threads)
 
 int worker_main(void)
 {
-    int type = 0;
-    socklen_t size = sizeof type;
-    if (getsockopt(CHILD_SOCKET, SOL_SOCKET, SO_TYPE, &type, &size) || type != SOCK_STREAM) {
+    if (!spawn_was_spawned()) {
         fprintf(stderr, "llmind worker: this is started by llmind itself, not by hand\n");
         return 2;
     }
-    set_up_process();
-    struct child child = {.socket = CHILD_SOCKET};
+    spawn_begin_helper("llmind-worker");
+    struct child child = {.socket = SPAWN_SOCKET};
     init(&child);
     child_crash_setup(&child);
     pthread_t threads[WORK_THREADS + 1];

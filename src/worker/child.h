@@ -19,7 +19,7 @@
 #include "worker/frame.h"
 #include "worker/numbers.h"
 
-enum { CHILD_SOCKET = 3, WORK_THREADS = 2 };
+enum { WORK_THREADS = 2 };
 
 struct child;
 

@@ -317,6 +317,18 @@ static int start_reader(struct worker *worker, struct error *error)
     return failed ? error_set(error, ERROR_MEMORY, "cannot start a thread: %s", strerror(failed)) : 0;
 }
 
+static int spawn(struct worker *worker, struct error *error)
+{
+    struct spawned spawned;
+    int status = spawn_self("worker", &spawned, error);
+    if (status)
+        return status;
+    worker->pid = spawned.pid;
+    worker->socket = spawned.socket;
+    worker->errors = spawned.errors;
+    return 0;
+}
+
 /* Greets and makes the first call: FRAME_OPEN or FRAME_CHECK. */
 static int start(const struct engine_options *options, enum frame_type type, struct worker **out,
                  struct error *error)
@@ -340,7 +352,7 @@ static int start(const struct engine_options *options, enum frame_type type, str
     if (!status)
         status = frame_check(&frames, "the options", error);
     if (!status)
-        status = worker_spawn(worker, error);
+        status = spawn(worker, error);
     if (!status && (status = start_reader(worker, error)) != 0) {
         kill(worker->pid, SIGKILL);
         waitpid(worker->pid, NULL, 0);

@@ -20,6 +20,7 @@
 #include "base/buffer.h"
 #include "engine/door.h"
 #include "platform/memory.h"
+#include "platform/spawn.h"
 #include "worker/client.h"
 #include "worker/frame.h"
 #include "worker/numbers.h"
@@ -34,8 +35,6 @@ struct worker_call {
     struct error error;
     struct buffer result; /* what follows a status of 0 */
 };
-
-enum { LAST_LINE = 400 };
 
 struct worker {
     struct engine base;
@@ -69,9 +68,7 @@ struct worker {
     /* the reader's */
     struct engine_event event; /* scratch */
     bool greeted;
-    char last_line[LAST_LINE + 1]; /* of the child's stderr */
-    size_t last_length;
-    bool line_ended;
+    struct spawn_line last_line; /* of the child's stderr */
 
     pthread_mutex_t texts_lock;
     /* guarded by texts_lock: texts of tokens that were asked for before */
@@ -110,9 +107,6 @@ int worker_call_begin(struct worker *worker, struct worker_call *call, struct wo
 int worker_call_finish(struct worker *worker, struct worker_call *call, const struct buffer *frame,
                        struct error *error);
 int worker_call_wait(struct worker *worker, struct worker_call *call, struct error *error);
-
-/* client_spawn.c: fills pid, socket and errors. */
-int worker_spawn(struct worker *worker, struct error *error);
 
 /* client_reader.c: the reader's main; returns once the child is reaped and everybody knows. */
 void *worker_reader_main(void *context);

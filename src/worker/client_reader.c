@@ -103,43 +103,13 @@ static int take_frames(struct worker *worker, struct frame_receiver *receiver, s
     return got < 0 ? got : 1;
 }
 
-/* ---- stderr ---- */
+/* ---- the end ---- */
 
-/* The last line that is not empty. Cleaned when it becomes part of an error. */
-static void keep_last_line(struct worker *worker, const char *bytes, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        if (bytes[i] == '\n') {
-            worker->line_ended = true;
-            continue;
-        }
-        if (worker->line_ended)
-            worker->last_length = 0;
-        worker->line_ended = false;
-        if (worker->last_length < LAST_LINE)
-            worker->last_line[worker->last_length++] = bytes[i];
-    }
-    worker->last_line[worker->last_length] = '\0';
-}
-
-/* Reads what there is. False at its end. */
+/* Keeps the last line of its stderr, and passes all of it on to ours. */
 static bool take_errors(struct worker *worker)
 {
-    char bytes[4096];
-    /* no more at once than a pipe holds: a worker that floods it must not keep the frames waiting */
-    for (int round = 0; round < 16; round++) {
-        ssize_t n = read(worker->errors, bytes, sizeof bytes);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 && errno == EAGAIN;
-        keep_last_line(worker, bytes, (size_t)n);
-        log_relay(bytes, (size_t)n);
-    }
-    return true;
+    return spawn_line_read(&worker->last_line, worker->errors, log_relay);
 }
-
-/* ---- the end ---- */
 
 static void pause_ms(long ms)
 {
@@ -172,22 +142,6 @@ static bool reap(struct worker *worker, bool at_once, int *result)
     worker->pid = 0;
     pthread_mutex_unlock(&worker->lock);
     return known;
-}
-
-static void describe_death(struct worker *worker, bool known, int result, struct error *death)
-{
-    const char *line = worker->last_length ? worker->last_line : "it left no message";
-    if (!known)
-        error_set(death, ERROR_IO, "the worker process is gone; the system does not say how: %s", line);
-    else if (WIFSIGNALED(result) && WTERMSIG(result) == SIGKILL)
-        error_set(
-            death, ERROR_IO,
-            "the worker process was killed by signal 9 (SIGKILL): perhaps the system was out of memory");
-    else if (WIFSIGNALED(result))
-        error_set(death, ERROR_IO, "the worker process crashed by signal %d (%s)%s%s", WTERMSIG(result),
-                  strsignal(WTERMSIG(result)), worker->last_length ? ": " : "", worker->last_line);
-    else
-        error_set(death, ERROR_IO, "the worker process exited with code %d: %s", WEXITSTATUS(result), line);
 }
 
 static void tell_everybody(struct worker *worker, const struct error *death)
@@ -238,7 +192,7 @@ void *worker_reader_main(void *context)
     if (status < 0)
         error_set(&death, ERROR_IO, "the worker process was ended: %.600s", error.message);
     else
-        describe_death(worker, known, result, &death);
+        spawn_describe_end("the worker process", known, result, &worker->last_line, &death);
     tell_everybody(worker, &death);
     return NULL;
 }

@@ -16,6 +16,7 @@ import tempfile
 import time
 
 import httpx
+import jsonschema
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -23,6 +24,10 @@ BUILD = pathlib.Path(os.environ.get("LLMIND_BUILD_DIR", ROOT / "build"))
 PROGRAM = BUILD / "llmind"
 BUILTIN = ROOT / "models" / "builtin"
 PATIENCE_S = 120  # for a slow machine or a sanitizer; nothing waits that long on a healthy one
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sanitize: short enough to run under the sanitizers, too")
 
 
 def clean_environment(home):
@@ -186,6 +191,18 @@ def problem():
         for name, value in members.items():
             assert body["error"][name] == value, body
         return body["error"]
+
+    return check
+
+
+@pytest.fixture(scope="module")
+def schemas(server):
+    """schemas("RunList", value) checks it against the schema of that name in /openapi.json."""
+    document = server.get("/openapi.json").json()
+
+    def check(name, value):
+        schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        jsonschema.Draft202012Validator(schema).validate(value)
 
     return check
 

@@ -108,6 +108,16 @@ def test_chat_stream_is_the_same_text(client):
     assert all(chunk.usage is None and len(chunk.choices) == 1 for chunk in without)
 
 
+def test_usage_in_every_chunk(client):
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    chunks = chunks_of(chat(client, temperature=1, stream=True, stream_options=options))
+    counts = [chunk.usage.completion_tokens for chunk in chunks if chunk.usage]
+    assert len(counts) > 5 and counts == sorted(counts) and counts[-1] == 16
+    assert {chunk.usage.prompt_tokens for chunk in chunks if chunk.usage} == {chunks[-1].usage.prompt_tokens}
+    pieces = [chunk for chunk in chunks if chunk.choices and chunk.choices[0].delta.content]
+    assert all(chunk.usage and chunk.usage.completion_tokens >= i for i, chunk in enumerate(pieces, 1))
+
+
 def test_stream_ends_as_openai_says(server):
     body = {"messages": STORY, "max_tokens": 3, "stream": True}
     with server.client.stream("POST", "/v1/chat/completions", json=body) as response:

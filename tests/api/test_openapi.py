@@ -7,6 +7,7 @@ import re
 import jsonschema
 import pytest
 
+NEED_A_QUERY = {"/api/profiling/diff"}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -62,7 +63,7 @@ def validator(document, name):
 
 
 def schema_name(operation):
-    content = operation["responses"]["200"].get("content", {})
+    content = operation["responses"].get("200", {}).get("content", {})
     reference = content.get("application/json", {}).get("schema", {}).get("$ref")
     return reference and reference.rsplit("/", 1)[1]
 
@@ -71,7 +72,7 @@ def test_answers_have_their_shapes(server, document):
     checked = 0
     for path, method, operation in operations(document):
         name = schema_name(operation)
-        if method != "get" or "{" in path or not name:
+        if method != "get" or "{" in path or not name or path in NEED_A_QUERY:
             continue
         response = server.get(path)
         assert response.status_code == 200, (path, response.text)

@@ -11,7 +11,7 @@ BUILD = pathlib.Path(os.environ.get("LLMIND_BUILD_DIR", ROOT / "build"))
 PROGRAM = BUILD / "llmind"
 BUILTIN = ROOT / "models" / "builtin"
 
-COMMANDS = ["serve", "chat", "generate", "profile", "bench", "eval", "list", "show", "synth"]
+COMMANDS = ["serve", "chat", "generate", "profile", "compare", "bench", "doctor", "eval", "guide", "history", "list", "show", "synth"]
 
 
 @pytest.fixture

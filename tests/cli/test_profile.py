@@ -1,16 +1,25 @@
 import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
 
 import pytest
-from conftest import ROOT
+from conftest import PROGRAM, ROOT
 from json_schema import errors
 
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
 
 
+NO_FIGURES = {"setting"}  # null there means that there is none, not that it is unknown
+
+
 def nulls_without_a_reason(value, path="$"):
     if isinstance(value, dict):
         for name, item in value.items():
-            if item is None and not value.get(f"{name}_reason"):
+            told = value.get(f"{name}_reason") or value.get("reason")  # a sensor has one reason for all its figures
+            if item is None and not told and name not in NO_FIGURES:
                 yield f"{path}.{name}"
             yield from nulls_without_a_reason(item, f"{path}.{name}")
     elif isinstance(value, list):
@@ -30,7 +39,9 @@ def test_the_validator_can_fail():
 
 
 def test_quick_run(llmind, builtin, tmp_path):
-    result = llmind("profile", "--quick", "-o", "report.json", "-o", "report.md", timeout=120)
+    result = llmind(
+        "profile", "--quick", "--configurations", "short_response,threads", "-o", "report.json", "-o", "report.md", timeout=120
+    )
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     check(report)
@@ -60,6 +71,12 @@ def test_quick_run(llmind, builtin, tmp_path):
         memory["predicted"][part] for part in ("weights_bytes", "kv_bytes", "scratch_bytes")
     )
     assert memory["measured"]["footprint_peak_bytes"] >= memory["measured"]["footprint_bytes"] > 0
+    assert report["ceilings"]["memory_read"]["value"] > 0
+    assert {"baseline", "short_response"} <= {one["id"] for one in report["configurations"]}
+    assert [trace["depth"] for trace in report["traces"]] == [0, 1024]
+    assert report["analysis"]["performance_summary"]["decode_tokens_per_second"] > 0
+    phases = {phase["name"] for phase in report["sensors"]["phases"]}
+    assert {"simple, run 1", "decode_128_at_0, run 2"} <= phases
 
     # the three forms show the same figures
     decode = tests["decode_128_at_0"]["summary"]["decode_tokens_per_second"]["mean"]
@@ -68,10 +85,19 @@ def test_quick_run(llmind, builtin, tmp_path):
     assert "\x1b" not in result.stdout
     assert "profile: prefill 512" in result.stderr
 
+    # and it is in the history
+    assert f"profile: saved as run {report['run_id'][:8]}" in result.stderr
+    rows = json.loads(llmind("history", "--json").stdout)["runs"]
+    assert [(row["id"], row["status"]) for row in rows] == [(report["run_id"], "success")]
+
+
+SHORT = ["--quick", "-r", "1", "--prompt", "Say hi.", "--ctx", "300", "--configurations", "none"]
+
 
 def test_own_prompts_and_json(llmind, builtin):
     result = llmind(
-        "profile", builtin, "--quick", "-r", "1", "--prompt", "Say hi.", "--prompt", "Ünïcode ✓", "--ctx", "300", "--json"
+        "profile", builtin, "--quick", "-r", "1", "--prompt", "Say hi.", "--prompt", "Ünïcode ✓", "--ctx", "300", "--json",
+        "--configurations", "none"
     )
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
@@ -85,7 +111,7 @@ def test_own_prompts_and_json(llmind, builtin):
 
 def test_a_prompt_that_is_too_long_does_not_spoil_the_rest(llmind, builtin):
     too_long = "word " * 2000
-    arguments = ["profile", builtin, "--quick", "-r", "1", "--ctx", "300", "--json", "--prompt", too_long]
+    arguments = ["profile", builtin, "--quick", "-r", "1", "--ctx", "300", "--json", "--configurations", "none", "--prompt", too_long]
     result = llmind(*arguments, "--prompt", "Say hi.")
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
@@ -106,14 +132,134 @@ def test_a_prompt_that_is_too_long_does_not_spoil_the_rest(llmind, builtin):
 
 
 def test_a_small_context_shows_no_zeros(llmind, builtin):
-    result = llmind("profile", builtin, "--quick", "-r", "1", "--ctx", "64")
+    result = llmind("profile", builtin, "--quick", "-r", "1", "--ctx", "64", "--configurations", "none")
     assert result.returncode == 0, result.stderr  # the short prompt fits with a shorter answer
     rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line.startswith("  ")}
     assert int(rows["simple"][0]) + int(rows["simple"][1]) <= 64
-    assert set(rows["complex"]) == {"-"}  # too long: nothing measured, nothing claimed
+    assert set(rows["complex"][:-2]) == {"-"}  # too long: nothing measured, nothing claimed
 
 
 def test_unwritable_report(llmind, builtin):
-    result = llmind("profile", "--quick", "-r", "1", "--prompt", "x", "--ctx", "64", "-o", "no/such/folder.json")
+    result = llmind("profile", *SHORT, "-o", "no/such/folder.json")
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith("llmind profile: cannot write no/such/folder.json: ")
+
+
+def test_every_format(llmind, builtin, tmp_path):
+    begins = {
+        "json": b"{", "csv": b"run", "md": b"#", "txt": b"builtin", "html": b"<!", "pdf": b"%PDF-", "png": b"\x89PNG", "svg": b"<",
+    }
+    outputs = [argument for ending in begins for argument in ("-o", f"report.{ending}")]
+    result = llmind("profile", *SHORT, *outputs, "--trace", "trace.json")
+    assert result.returncode == 0, result.stderr
+    for ending, begin in begins.items():
+        assert (tmp_path / f"report.{ending}").read_bytes().startswith(begin), ending
+    trace = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    segments = [event for event in trace if event["ph"] == "X"]
+    assert len(segments) > 10 and all(event["dur"] >= 0 for event in segments)
+    ends = [event["ts"] + event["dur"] for event in segments]
+    assert all(later["ts"] >= end - 1e-6 for later, end in zip(segments[1:], ends) if later["pid"] == segments[0]["pid"])
+
+
+def test_options_reach_the_engine(llmind, builtin):
+    result = llmind("profile", *SHORT, "--threads", "1", "--kv-bits", "8", "--prefill-chunk", "64", "-n", "16", "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    flags = report["flags"]
+    assert (flags["threads"], flags["kv_bits"], flags["prefill_chunk"]) == (1, 8, 64)
+    assert report["tests"][0]["max_tokens"] == 16
+
+
+def test_no_save_leaves_nothing(llmind, builtin, tmp_path):
+    result = llmind("profile", *SHORT, "--no-save")
+    assert result.returncode == 0 and "saved" not in result.stderr
+    assert json.loads(llmind("history", "--json").stdout)["runs"] == []
+
+
+def test_without_a_data_folder_it_still_measures(llmind, builtin, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    result = llmind("profile", *SHORT, env={"LLMIND_DATA_DIR": str(tmp_path / "file" / "data")})
+    assert result.returncode == 0, result.stderr
+    assert "profile: not saved: " in result.stderr
+    assert "tok/s" in result.stdout
+
+
+def children(process):
+    listed = pathlib.Path(f"/proc/{process.pid}/task")
+    return [int(pid) for task in listed.iterdir() for pid in (task / "children").read_text().split()]
+
+
+@pytest.fixture
+def long_run(environment, builtin, tmp_path):
+    """A run that goes on for long, and is measuring by now."""
+    process = subprocess.Popen(
+        [PROGRAM, "profile", "-r", "100", "--configurations", "none"],
+        env=environment, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    for line in process.stderr:
+        if "medium" in line:
+            break
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_interrupted_it_shows_what_it_has(long_run, llmind, tmp_path):
+    begin = time.monotonic()
+    long_run.send_signal(signal.SIGINT)
+    output, problem = long_run.communicate(timeout=60)
+    assert time.monotonic() - begin < 10
+    assert long_run.returncode == 130
+    assert problem.splitlines()[-1] == "llmind profile: interrupted; what was measured so far is shown"
+    assert "simple" in output
+    rows = json.loads(llmind("history", "--json").stdout)["runs"]
+    assert [row["status"] for row in rows] == ["cancelled"]
+
+
+def test_one_at_a_time(long_run, llmind):
+    refused = llmind("profile", *SHORT)
+    assert refused.returncode == 1
+    assert "--wait waits for it" in refused.stderr.splitlines()[-1]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="looks into /proc")
+def test_killed_nothing_stays_behind(long_run, llmind):
+    labs = children(long_run)
+    assert labs
+    long_run.kill()
+    long_run.wait()
+    until = time.monotonic() + 10
+    while any(os.path.exists(f"/proc/{pid}") for pid in labs) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in labs)
+    rows = json.loads(llmind("history", "--json").stdout)["runs"]
+    assert [row["status"] for row in rows] == ["interrupted"]
+    assert llmind("profile", *SHORT).returncode == 0  # nobody holds the lock
+
+
+def test_the_lab_is_not_for_people(usage_error, llmind):
+    assert "not by hand" in usage_error("lab", "x")
+    result = llmind("lab")
+    assert result.returncode == 2 and "not by hand" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--configurations", "warp"], "none called 'warp'"),
+        (["-o", "report.docx"], "ends in one of .json"),
+        (["--", "sleep", "9"], "wants --target URL"),
+        (["builtin", "--target", "http://127.0.0.1:1"], "do not go together"),
+        (["--target", "http://127.0.0.1:1", "--trace", "t.json"], "cannot be traced from outside"),
+        (["--allow-local"], "want --target URL"),
+    ],
+)
+def test_wrong_usage(usage_error, arguments, said):
+    assert said in usage_error("profile", *arguments)
+
+
+def test_a_target_that_is_not_there(failure, llmind):
+    result = llmind("profile", "--quick", "--target", "http://127.0.0.1:9/v1", "--allow-local")
+    assert result.returncode == 1 and result.stdout == ""
+    refused = llmind("profile", "--quick", "--target", "http://127.0.0.1:9/v1")
+    assert refused.returncode == 1 and "local" in refused.stderr

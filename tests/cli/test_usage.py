@@ -68,7 +68,7 @@ def test_options_near_to_known_ones(usage_error):
         (["bench", "m", "-p", "0", "-n", "0"], "nothing to run"),
         (["bench", "m", "-o", "xml"], "--output wants md, json, jsonl or csv, not 'xml'"),
         (["bench", "m", "--pg", "512"], "--pg wants two numbers"),
-        (["profile", "-o", "report.pdf"], "ends in .json or .md, not 'report.pdf'"),
+        (["profile", "-o", "report.docx"], ".svg, not 'report.docx'"),
         (["profile", "--prompt", ""], "--prompt wants text"),
         (["list", "extra"], "unexpected argument 'extra'"),
     ],

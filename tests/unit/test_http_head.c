@@ -31,7 +31,8 @@ static bool reads(const char *text, size_t length)
 static void splits(void **state)
 {
     (void)state;
-    static const char text[] = "POST /v1/x?y=1 HTTP/1.1\r\nHost: a:1\r\nX-Empty:\r\nX-Blanks: \t b c \r\n\r\n{}";
+    static const char text[] =
+        "POST /v1/x?y=1 HTTP/1.1\r\nHost: a:1\r\nX-Empty:\r\nX-Blanks: \t b c \r\n\r\n{}";
     struct http_head head;
     char *copy;
     assert_true(read_copy(text, sizeof text - 1, &copy, &head));
@@ -59,7 +60,10 @@ static void every_shorter_one_is_not_whole(void **state)
 static void what_is_not_plain_is_left_alone(void **state)
 {
     (void)state;
-#define TEXT(text) {text, sizeof text - 1}
+#define TEXT(text)                                                                                           \
+    {                                                                                                        \
+        text, sizeof text - 1                                                                                \
+    }
     static const struct {
         const char *text;
         size_t length;
@@ -99,8 +103,8 @@ static void too_many_headers_are_left_alone(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(splits), cmocka_unit_test(every_shorter_one_is_not_whole),
-                                       cmocka_unit_test(what_is_not_plain_is_left_alone),
-                                       cmocka_unit_test(too_many_headers_are_left_alone)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(splits), cmocka_unit_test(every_shorter_one_is_not_whole),
+        cmocka_unit_test(what_is_not_plain_is_left_alone), cmocka_unit_test(too_many_headers_are_left_alone)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

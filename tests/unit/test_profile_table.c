@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -71,11 +72,64 @@ static void width_counts_characters(void **state)
     assert_int_equal(table_width(""), 0);
 }
 
+static void wide_tables_are_cut(void **state)
+{
+    (void)state;
+    struct table table;
+    struct buffer out = {0};
+    table_init(&table, "LrL");
+    static const char *const cells[] = {"name", "t/s", "note", "a name that is far too long", "12", "short"};
+    for (size_t i = 0; i < 6; i++)
+        table_cell(&table, "%s", cells[i]);
+    assert_int_equal(table_rows(&table), 1);
+    assert_string_equal(table_at(&table, 1, 1), "12");
+    assert_string_equal(table_at(&table, 7, 0), "");
+    table_write(&table, &out, TABLE_TEXT, 2, 30);
+    assert_string_equal(out.data, "  name              t/s  note\n"
+                                  "  a name that is…    12  short\n");
+    buffer_clear(&out);
+    table_write(&table, &out, TABLE_TEXT, 2, 12); /* too narrow for its columns: lines are cut */
+    for (char *line = strtok(out.data, "\n"); line; line = strtok(NULL, "\n"))
+        assert_true(table_width(line) <= 12);
+    buffer_free(&out);
+    table_free(&table);
+}
+
+static void cells_stay_cells(void **state)
+{
+    (void)state;
+    struct table table;
+    struct buffer out = {0};
+    table_init(&table, "ll");
+    static const char *const cells[] = {"a", "b", "x|y\n| z", "[t](u) \x1b[2J"};
+    for (size_t i = 0; i < 4; i++)
+        table_cell(&table, "%s", cells[i]);
+    table_write(&table, &out, TABLE_MARKDOWN, 0, 0);
+    assert_string_equal(out.data, "| a         | b           |\n"
+                                  "| --------- | ----------- |\n"
+                                  "| x\\|y \\| z | [t\\](u) [2J |\n");
+    buffer_free(&out);
+    table_free(&table);
+}
+
+static void absurd_numbers_stay_short(void **state)
+{
+    (void)state;
+    char out[FORMAT_MAX];
+    assert_string_equal(format_number(out, 1e308), "1e+308");
+    assert_string_equal(format_bytes(out, 1e308), "1e+296 TB");
+    assert_string_equal(format_ms(out, 1e300), "1e+297 s");
+    assert_string_equal(format_percent(out, -1e300), "-1e+302 %");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers),
         cmocka_unit_test(columns_line_up),
+        cmocka_unit_test(wide_tables_are_cut),
+        cmocka_unit_test(cells_stay_cells),
+        cmocka_unit_test(absurd_numbers_stay_short),
         cmocka_unit_test(width_counts_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

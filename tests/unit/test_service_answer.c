@@ -90,10 +90,11 @@ static struct engine the_engine = {.door = &door};
 
 /* ---- the rest of the service, as far as an answer needs it: these stand in for host.c and live.c ---- */
 
-int host_acquire(struct model_host *host, const char *model, uint32_t wait_ms, struct host_lease *lease,
-                 struct error *error)
+int host_acquire_at(struct model_host *host, struct host_place *place, const char *model, uint32_t wait_ms,
+                    struct host_lease *lease, struct error *error)
 {
     (void)host;
+    (void)place;
     (void)wait_ms;
     if (acquire_status)
         return error_set(error, acquire_status, "no such model");

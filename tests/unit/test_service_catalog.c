@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
+#include "platform/places.h"
 #include "service/catalog.h"
-#include "service/places.h"
 
 static char root[64];
 

@@ -1,0 +1,92 @@
+/* Where the profiler and the model host meet: neither knows the other, so the gate's functions and the
+ * meaning of model names are put together here. */
+#include "cli/serve_profile.h"
+
+#include <limits.h>
+
+#include "profile/jobs.h"
+#include "profile/json_get.h"
+#include "service/host.h"
+
+enum { NAME_BYTES = 256 };
+
+/* ---- the gate ---- */
+
+static int close_gate(void *context, uint32_t wait_ms, const atomic_int *cancel, struct error *error)
+{
+    return host_park(context, wait_ms, cancel, error);
+}
+
+static bool open_gate(void *context)
+{
+    return host_unpark(context);
+}
+
+static int make_room(void *context, uint64_t bytes, bool unload_current, struct error *error)
+{
+    return host_make_room(context, bytes, unload_current, error);
+}
+
+static void restore(void *context)
+{
+    host_restore(context);
+}
+
+/* ---- names ---- */
+
+/* As everywhere in this server: a name is the catalogue's, and none is the model that is loaded. */
+static void resolve(void *context, struct profile_request *request, struct arena *arena)
+{
+    char name[NAME_BYTES], path[PATH_MAX];
+    for (size_t i = 0; i < request->n_models; i++) {
+        struct profile_model *model = &request->models[i];
+        struct error error = {0};
+        const char *copy = NULL;
+        if (host_find(context, model->name, name, sizeof name, path, sizeof path, &error)) {
+            copy = arena_strdup(arena, error.message);
+            model->problem = copy ? copy : "not enough memory";
+            continue;
+        }
+        model->path = arena_strdup(arena, path);
+        if (!model->name || !*model->name)
+            model->name = arena_strdup(arena, name);
+        if (!model->path || !model->name)
+            model->problem = "not enough memory";
+    }
+}
+
+/* ---- opening and closing ---- */
+
+int serve_profile_open(struct serve_profile *out, struct services *services, struct store *store,
+                       const char *folder, const char *why, struct error *error)
+{
+    out->gate = (struct gate){.close = close_gate,
+                              .open = open_gate,
+                              .make_room = make_room,
+                              .restore = restore,
+                              .context = services->host};
+    const struct jobs_options options = {.store = store,
+                                         .why_unsaved = why,
+                                         .data_folder = folder,
+                                         .gate = &out->gate,
+                                         .resolve = resolve,
+                                         .context = services->host};
+    return jobs_open(&options, &services->jobs, error);
+}
+
+void serve_profile_stop(struct services *services)
+{
+    json_t *running = services->jobs ? jobs_running(services->jobs) : NULL, *ids = NULL;
+    const char *id = json_get_string(running, "run_id");
+    if (id && jobs_batch(services->jobs, id, &ids, NULL) == 0)
+        for (size_t i = 0; i < json_array_size(ids); i++)
+            jobs_cancel(services->jobs, json_string_value(json_array_get(ids, i)), NULL);
+    json_decref(ids);
+    json_decref(running);
+}
+
+void serve_profile_close(struct services *services)
+{
+    jobs_close(services->jobs);
+    services->jobs = NULL;
+}

@@ -1,0 +1,282 @@
+/* Rules about what bounds decoding when nothing is wrong: bytes, arithmetic, or what a step costs whatever it
+ * reads. All of them compare with ceilings that were measured on the same machine. */
+#include <math.h>
+
+#include "profile/diagnose.h"
+#include "profile/format.h"
+#include "profile/json_get.h"
+
+#define AT_THE_WALL 0.75
+#define HEADROOM 0.5
+#define DOMINATES 0.5
+
+static void bandwidth_figures(const struct facts *facts, struct finding *out)
+{
+    finding_figure(out, "mbu", facts->mbu);
+    finding_figure(out, "achieved_gbps", facts->shallow.achieved_gbps);
+    finding_figure(out, "ceiling_gbps", facts->ceiling_gbps);
+    finding_figure(out, "bytes_per_token", facts->shallow.weight_bytes + facts->shallow.kv_bytes);
+    finding_figure(out, "tpot_ms", facts->shallow.tpot_ms);
+}
+
+bool diagnose_byte_accounting(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    (void)so_far;
+    if (isnan(facts->refused_mbu))
+        return false;
+    finding_figure(out, "achieved_gbps", facts->shallow.achieved_gbps);
+    finding_figure(out, "ceiling_gbps", facts->ceiling_gbps);
+    finding_say(
+        out, SEVERITY_LOW, "The bandwidth figure is refused",
+        "Decoding would have read %.1f GB/s where %.1f GB/s were measured as the most: the bytes that "
+        "were counted, or the ceiling, are wrong. No utilisation is shown.",
+        facts->shallow.achieved_gbps, facts->ceiling_gbps);
+    return true;
+}
+
+bool diagnose_memory_bandwidth(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    (void)so_far;
+    if (facts->level == READ_CACHE || !(facts->mbu >= AT_THE_WALL))
+        return false;
+    bandwidth_figures(facts, out);
+    finding_say(
+        out, SEVERITY_MEDIUM, "Decoding is at the wall of memory bandwidth",
+        "Every token reads the weights once, and that happens at %.1f of the %.1f GB/s this memory was "
+        "measured to give (%.0f %%). Nothing is wrong; only fewer bytes per token (a smaller "
+        "quantization) or more sequences per step make better use of this machine.",
+        facts->shallow.achieved_gbps, facts->ceiling_gbps, 100 * facts->mbu);
+    return true;
+}
+
+bool diagnose_cache_bandwidth(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    (void)so_far;
+    if (facts->level != READ_CACHE || !(facts->mbu >= AT_THE_WALL))
+        return false;
+    bandwidth_figures(facts, out);
+    finding_say(
+        out, SEVERITY_MEDIUM, "Decoding is at the wall of cache bandwidth",
+        "The weights stay in the last-level cache and are read at %.1f of the %.1f GB/s it was measured "
+        "to give (%.0f %%). Memory bandwidth plays no part in this figure.",
+        facts->shallow.achieved_gbps, facts->ceiling_gbps, 100 * facts->mbu);
+    return true;
+}
+
+bool diagnose_bandwidth_headroom(const struct facts *facts, const struct findings *so_far,
+                                 struct finding *out)
+{
+    (void)so_far;
+    if (!(facts->mbu >= HEADROOM) || facts->mbu >= AT_THE_WALL)
+        return false;
+    bandwidth_figures(facts, out);
+    finding_say(
+        out, SEVERITY_LOW, "Decoding is bound by bandwidth, with headroom",
+        "Weights are read at %.1f of the %.1f GB/s that were measured (%.0f %%). Most of a token's time "
+        "is reading; up to %.0f %% could still be gained without reading less.",
+        facts->shallow.achieved_gbps, facts->ceiling_gbps, 100 * facts->mbu, 100 * (1 / facts->mbu - 1));
+    return true;
+}
+
+/* Two witnesses, either is enough: the line over depths, and the traced step. */
+bool diagnose_overhead(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    double fixed = facts->fixed_ms / facts->shallow.tpot_ms;
+    if (findings_disturbed(so_far) || !(facts->mbu < HEADROOM) ||
+        !(fixed >= DOMINATES || facts->overhead_share >= DOMINATES))
+        return false;
+    bandwidth_figures(facts, out);
+    finding_figure(out, "fixed_ms", facts->fixed_ms);
+    finding_figure(out, "overhead_share_of_step", facts->overhead_share);
+    if (fixed >= DOMINATES)
+        finding_say(
+            out, SEVERITY_MEDIUM, "Each step costs more than what it reads",
+            "%.3g of the %.3g ms of a token are spent whatever is read: many small operations, threads "
+            "that wait for each other, sampling. Only %.0f %% of the bandwidth is used; more sequences "
+            "per step share this cost.",
+            facts->fixed_ms, facts->shallow.tpot_ms, 100 * facts->mbu);
+    else
+        finding_say(
+            out, SEVERITY_MEDIUM, "Each step costs more than what it reads",
+            "In %.0f %% of the traced step neither bytes nor arithmetic explain the time: many small "
+            "operations, and threads that wait for each other. More sequences per step share this cost.",
+            100 * facts->overhead_share);
+    return true;
+}
+
+bool diagnose_decode_compute(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    if (findings_get(so_far, "overhead") || !(facts->mbu < HEADROOM) || !(facts->compute_share >= DOMINATES))
+        return false;
+    bandwidth_figures(facts, out);
+    finding_figure(out, "compute_share_of_step", facts->compute_share);
+    finding_say(
+        out, SEVERITY_MEDIUM, "Decoding is bound by arithmetic",
+        "%.0f %% of the traced step are operations whose arithmetic takes longer than their bytes. The "
+        "memory could deliver more than these cores can multiply: more cores or wider instructions help, "
+        "fewer bytes do not.",
+        100 * facts->compute_share);
+    return true;
+}
+
+/* ---- depth ---- */
+
+/* What decoding deep in a context costs beyond decoding at its beginning. */
+struct slowdown {
+    double share;                 /* extra time / time at the beginning */
+    double extra_ms, by_bytes_ms; /* measured; what reading the extra bytes at the ceiling would take */
+};
+
+static bool slows_with_depth(const struct facts *facts, struct slowdown *out)
+{
+    const struct decode_facts *near = &facts->shallow, *far = &facts->deep;
+    double gbps = isnan(facts->ceiling_gbps) ? near->achieved_gbps : facts->ceiling_gbps;
+    out->extra_ms = far->tpot_ms - near->tpot_ms;
+    out->share = out->extra_ms / near->tpot_ms;
+    out->by_bytes_ms = (far->kv_bytes - near->kv_bytes) / (gbps * 1e6);
+    bool apart =
+        far->least_tpot_ms > near->most_tpot_ms; /* no repeat of one is as fast as one of the other */
+    return out->share >= 0.15 && out->by_bytes_ms > 0 && apart;
+}
+
+static void depth_figures(const struct facts *facts, const struct slowdown *slow, struct finding *out)
+{
+    finding_figure(out, "depth_tokens", facts->deep.depth);
+    finding_figure(out, "tpot_ms_at_start", facts->shallow.tpot_ms);
+    finding_figure(out, "tpot_ms_at_depth", facts->deep.tpot_ms);
+    finding_figure(out, "kv_bytes_per_token", facts->deep.kv_bytes);
+    finding_figure(out, "extra_ms", slow->extra_ms);
+    finding_figure(out, "extra_ms_by_bytes", slow->by_bytes_ms);
+}
+
+/* Up to twice the time of the bytes is what a good kernel gets. */
+bool diagnose_kv_cache(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    struct slowdown slow;
+    if (findings_get(so_far, "attention_kernel") || !slows_with_depth(facts, &slow))
+        return false;
+    char a[FORMAT_MAX];
+    depth_figures(facts, &slow, out);
+    finding_say(
+        out, slow.share >= 0.5 ? SEVERITY_MEDIUM : SEVERITY_LOW,
+        "Long contexts are slower because the KV cache is read",
+        "At a depth of %.0f tokens each step reads %s of KV cache beside the weights and takes %.0f %% "
+        "longer, as those bytes predict. An 8-bit KV cache halves them.",
+        facts->deep.depth, format_bytes(a, facts->deep.kv_bytes), 100 * slow.share);
+    return true;
+}
+
+bool diagnose_attention_kernel(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    (void)so_far;
+    struct slowdown slow;
+    if (!slows_with_depth(facts, &slow) || !(slow.extra_ms > 2 * slow.by_bytes_ms))
+        return false;
+    depth_figures(facts, &slow, out);
+    finding_say(
+        out, slow.share >= 0.5 ? SEVERITY_MEDIUM : SEVERITY_LOW,
+        "Long contexts are slower than the KV cache's bytes explain",
+        "At a depth of %.0f tokens a step takes %.3g ms more, and reading the additional KV cache would "
+        "take %.3g ms: the time goes into the arithmetic of attention, not into memory.",
+        facts->deep.depth, slow.extra_ms, slow.by_bytes_ms);
+    return true;
+}
+
+/* ---- prefill ---- */
+
+/* "Flat against the chunk size" counts when it was tried: a larger chunk that helps would mean something
+ * else. */
+bool diagnose_prefill_compute(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    (void)so_far;
+    if (!(facts->mfu >= 0.5))
+        return false;
+    double chunk;
+    const json_t *variant;
+    for (size_t i = 0; (variant = facts_variant(facts, "prefill_chunk", i, &chunk)) != NULL; i++)
+        if (json_get_is(variant, "verdict", "higher"))
+            return false;
+    finding_figure(out, "mfu", facts->mfu);
+    finding_figure(out, "prefill_gflops", facts->prefill_gflops);
+    finding_figure(out, "peak_gflops", facts->peak_gflops);
+    finding_say(out, SEVERITY_LOW, "Reading prompts is bound by arithmetic",
+                "Prefill runs at %.0f %% of the %s peak that was measured. That is good use of these cores; "
+                "prompts get faster by more cores, or by not reading their common beginning again.",
+                100 * facts->mfu, facts->peak_name);
+    return true;
+}
+
+/* ---- threads and sequences ---- */
+
+/* The fewest threads that were shown to be no more than 3 % slower. */
+bool diagnose_threads_saturated(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    if (findings_get(so_far, "smt") || findings_disturbed(so_far))
+        return false;
+    double best = INFINITY, low = NAN, change = NAN, threads;
+    const json_t *variant;
+    for (size_t i = 0; (variant = facts_variant(facts, "threads", i, &threads)) != NULL; i++) {
+        double interval_low = json_get_number(variant, "ci95.0");
+        if (threads >= 1 && threads < facts->threads && threads < best && interval_low >= -3) {
+            best = threads;
+            low = interval_low;
+            change = json_get_number(variant, "change_pct");
+        }
+    }
+    if (!isfinite(best))
+        return false;
+    finding_figure(out, "threads", facts->threads);
+    finding_figure(out, "enough_threads", best);
+    finding_figure(out, "change_pct", change);
+    finding_figure(out, "ci95_low_pct", low);
+    finding_say(out, low > 2 ? SEVERITY_MEDIUM : SEVERITY_LOW, "Fewer threads do as well",
+                "With %.0f instead of %.0f threads the speed changes by %+.1f %% (at least %+.1f %%, 95 %% "
+                "confidence): what the further threads wait for is the memory, or each other.",
+                best, facts->threads, change, low);
+    return true;
+}
+
+/* Speed-up by sequences = n^exponent: 1 is perfect, 0 is none. Of the most sequences that were tried. */
+bool diagnose_batch_saturated(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    (void)so_far;
+    double most = 1, speedup = NAN, sequences;
+    const json_t *variant;
+    for (size_t i = 0; (variant = facts_variant(facts, "concurrency", i, &sequences)) != NULL; i++)
+        if (sequences > most) {
+            most = sequences;
+            speedup = 1 + json_get_number(variant, "change_pct") / 100;
+        }
+    double exponent = log(speedup) / log(most);
+    if (!(speedup > 0) || !(exponent < 0.3))
+        return false;
+    finding_figure(out, "sequences", most);
+    finding_figure(out, "speedup", speedup);
+    finding_figure(out, "exponent", exponent);
+    finding_say(
+        out, SEVERITY_LOW, "Several answers at once gain little",
+        "%.0f sequences together are %.2f times as fast as one. The arithmetic of a step is already at "
+        "its limit: more sequences only share it.",
+        most, speedup);
+    return true;
+}
+
+bool diagnose_speculative(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    (void)so_far;
+    const json_t *list = json_get_array(facts->report, "configurations");
+    for (size_t i = 0; i < json_get_count(list, "") && i < 256; i++) {
+        const json_t *entry = json_get_item(list, i);
+        if (!json_get_string(entry, "knobs.draft_model") || !json_get_is(entry, "verdict", "lower"))
+            continue;
+        double change = json_get_number(entry, "change_pct");
+        finding_figure(out, "change_pct", change);
+        finding_say(
+            out, SEVERITY_MEDIUM, "Speculative decoding costs more than it saves",
+            "With the draft model answers are %.1f %% slower: too few of its tokens are accepted to pay "
+            "for computing them.",
+            -change);
+        return true;
+    }
+    return false;
+}

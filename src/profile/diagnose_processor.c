@@ -1,0 +1,191 @@
+/* Rules about processor time: who takes it away, and do the threads fit the cores? */
+#include <math.h>
+#include <stdio.h>
+
+#include "profile/diagnose.h"
+#include "profile/json_get.h"
+
+/* What the kernel counted beats what the numbers suggest: threads may be more than the quota and idle. */
+bool diagnose_cpu_quota(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    (void)so_far;
+    double throttled = facts_sensor_mean(facts, "throttled_fraction", NULL);
+    bool counted = throttled > 0.01;
+    bool suspected = isnan(throttled) && facts->threads > facts->quota_cores + 0.01;
+    if (!counted && !suspected)
+        return false;
+    finding_figure(out, "throttled_fraction", throttled);
+    finding_figure(out, "quota_cores", facts->quota_cores);
+    finding_figure(out, "threads", facts->threads);
+    if (counted)
+        finding_say(
+            out, throttled > 0.1 ? SEVERITY_HIGH : SEVERITY_MEDIUM,
+            "The CPU quota of this container stops the threads",
+            "In %.1f %% of the scheduling periods the group had used up its quota and all threads were "
+            "stopped until the next period. Threads that wait for a stopped one lose the whole period: "
+            "fewer threads than the quota has cores can be many times faster.",
+            100 * throttled);
+    else
+        finding_say(out, SEVERITY_MEDIUM, "More threads than the CPU quota allows",
+                    "%.0f threads share a quota of %.2f cores. Whether the kernel stopped them could not be "
+                    "read; when it does, all wait for the next period.",
+                    facts->threads, facts->quota_cores);
+    return true;
+}
+
+bool diagnose_oversubscribed(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    (void)so_far;
+    if (!(facts->threads > facts->cores_allowed))
+        return false;
+    finding_figure(out, "threads", facts->threads);
+    finding_figure(out, "cores_allowed", facts->cores_allowed);
+    finding_say(
+        out, SEVERITY_HIGH, "More threads than cores",
+        "%.0f compute threads share %.0f cores. At every operation all threads wait for the slowest, and "
+        "the slowest is one that had no core.",
+        facts->threads, facts->cores_allowed);
+    return true;
+}
+
+bool diagnose_smt(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    if (findings_get(so_far, "oversubscribed") || findings_get(so_far, "cpu_quota") ||
+        !(facts->threads > facts->cores_physical))
+        return false;
+    char id[32];
+    snprintf(id, sizeof id, "threads=%.0f", facts->cores_physical);
+    const json_t *tried = facts_configuration(facts, id);
+    if (tried && !json_get_is(tried, "verdict", "higher"))
+        return false; /* measured, and the second threads do no harm */
+    double gain = json_get_number(tried, "change_pct");
+    finding_figure(out, "threads", facts->threads);
+    finding_figure(out, "cores_physical", facts->cores_physical);
+    finding_figure(out, "change_pct", gain);
+    finding_say(
+        out, tried ? SEVERITY_MEDIUM : SEVERITY_LOW, "Two threads share one physical core",
+        "%.0f threads run on %.0f physical cores. Threads of one core share its load units and caches: "
+        "prefill may gain a little, decoding usually loses.",
+        facts->threads, facts->cores_physical);
+    return true;
+}
+
+bool diagnose_steal(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    (void)so_far;
+    double steal = facts_sensor_mean(facts, "steal", NULL);
+    if (isnan(steal))
+        steal = json_get_positive(facts->report, "host.steal_fraction");
+    if (!(steal >= 0.05))
+        return false;
+    finding_figure(out, "steal_fraction", steal);
+    finding_say(
+        out, steal >= 0.2 ? SEVERITY_HIGH : SEVERITY_MEDIUM,
+        "The hypervisor gives this machine's processors to others",
+        "%.0f %% of the processor time was stolen by neighbours on the same host. The figures of this "
+        "run say how fast the model was now, not how fast this machine is; compare them with nothing.",
+        100 * steal);
+    return true;
+}
+
+/* What others of this machine used: all cores' busy time less our own process. */
+bool diagnose_busy_host(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    (void)so_far;
+    double busy = facts_sensor_mean(facts, "cpu_busy", NULL);
+    double own = facts_sensor_mean(facts, "process_cores", NULL);
+    double others = busy * facts->cores_online - own;
+    /* a neighbour on a core that we do not need is no neighbour */
+    bool crowded = others + facts->threads > facts->cores_online + 0.1;
+    if (!(others >= fmax(0.25, 0.05 * facts->cores_online)) || !crowded)
+        return false;
+    finding_figure(out, "others_cores", others);
+    finding_figure(out, "process_cores", own);
+    finding_figure(out, "cores_online", facts->cores_online);
+    finding_say(
+        out, others >= 0.25 * facts->cores_online ? SEVERITY_HIGH : SEVERITY_MEDIUM,
+        "Other programs used the processors during the run",
+        "Other programs took %.1f of the %.0f cores while this run was timed and left it less than its "
+        "%.0f threads need. Every step waits for the thread that was held up.",
+        others, facts->cores_online, facts->threads);
+    return true;
+}
+
+/* A clock that falls while the work is the same, a processor that is hot, or power at its limit. */
+bool diagnose_thermal(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    (void)so_far;
+    double cpu_clock = facts_sensor_change(facts, "cpu_mhz"),
+           gpu_clock = facts_sensor_change(facts, "gpu_0_mhz");
+    double hot =
+        fmax(facts_sensor_max(facts, "cpu_temperature_c"), facts_sensor_max(facts, "gpu_0_temperature_c"));
+    double power =
+        facts_sensor_mean(facts, "gpu_0_power_w", NULL) / facts_sensor_max(facts, "gpu_0_power_limit_w");
+    double fall = fmin(cpu_clock, gpu_clock);
+    bool slowed = fall <= -0.1, too_hot = hot >= 83, limited = power >= 0.95;
+    if (!slowed && !too_hot && !limited)
+        return false;
+    finding_figure(out, "frequency_change", fall);
+    finding_figure(out, "temperature_c", hot);
+    finding_figure(out, "power_share_of_limit", power);
+    if (slowed)
+        finding_say(out, fall <= -0.2 ? SEVERITY_HIGH : SEVERITY_MEDIUM, "The clock fell during the run",
+                    "The frequency was %.0f %% lower at the end of the run than at its beginning%s. A longer "
+                    "answer is slower than these figures say.",
+                    -100 * fall, too_hot ? ", and the processor was hot" : "");
+    else if (too_hot)
+        finding_say(out, SEVERITY_MEDIUM, "The processor is hot",
+                    "It reached %.0f °C. The clock held so far; in longer work it will fall.", hot);
+    else
+        finding_say(out, SEVERITY_MEDIUM, "Power is at its limit",
+                    "The GPU drew %.0f %% of its power limit: its clock is set by power, not by the work.",
+                    100 * power);
+    return true;
+}
+
+bool diagnose_numa(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    (void)so_far;
+    double remote = facts_sensor_mean(facts, "numa_remote_fraction", NULL);
+    if (!(remote >= 0.2))
+        return false;
+    finding_figure(out, "numa_remote_fraction", remote);
+    finding_say(
+        out, remote >= 0.4 ? SEVERITY_HIGH : SEVERITY_MEDIUM, "Weights are read from another socket's memory",
+        "%.0f %% of the memory accesses went to another NUMA node, over a link that is slower than the "
+        "memory of the own one.",
+        100 * remote);
+    return true;
+}
+
+/* The worst decode test. A tail that a cause above explains is not a finding of its own. */
+bool diagnose_itl_tail(const struct facts *facts, const struct findings *so_far, struct finding *out)
+{
+    if (findings_disturbed(so_far))
+        return false;
+    const json_t *tests = json_get_array(facts->report, "tests");
+    double worst = 0, p50 = NAN, p99 = NAN;
+    for (size_t i = 0; i < json_get_count(tests, "") && i < 256; i++) {
+        const json_t *test = json_get_item(tests, i);
+        if (!json_get_is(test, "kind", "decode"))
+            continue;
+        double low = json_get_positive(test, "summary.itl_p50_ms.median");
+        double high = json_get_positive(test, "summary.itl_p99_ms.median");
+        if (high / low > worst && isfinite(high / low)) {
+            worst = high / low;
+            p50 = low;
+            p99 = high;
+        }
+    }
+    if (!(worst > 3))
+        return false;
+    finding_figure(out, "itl_p50_ms", p50);
+    finding_figure(out, "itl_p99_ms", p99);
+    finding_figure(out, "ratio", worst);
+    finding_say(
+        out, worst > 10 ? SEVERITY_HIGH : SEVERITY_MEDIUM, "Some tokens come much later than others",
+        "One gap in a hundred was %.3g ms or longer, %.1f times the usual %.3g ms. Something interrupts "
+        "the work: another program, the system, or requests that wait for each other.",
+        p99, worst, p50);
+    return true;
+}

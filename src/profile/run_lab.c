@@ -1,0 +1,209 @@
+/* Tests of a model of this machine: in a lab, which is opened, calibrated, and opened again when it dies.
+ *
+ * The calibration is a short run that brings weights and code into memory and tells roughly how fast the
+ * model is: what fits into the time of quick mode, and every ETA, is made of that.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/model.h"
+#include "profile/run_internal.h"
+
+enum { CALIBRATION_PROMPT = 64, CALIBRATION_TOKENS = 17, MAX_REVIVALS = 2 };
+
+/* Of the time of quick mode: what the tests get when configurations come behind them, and what traces and the
+ * analysis need at the end. */
+static const double TESTS_SHARE = 0.5, TRACE_S = 4;
+
+/* For progress alone: what the configurations will take, in variants, runs of each (about 120 tokens), and
+ * seconds to open and warm up a lab. */
+enum { VARIANTS = 14, RUNS_QUICK = 10, RUNS = 24, RUN_TOKENS = 120 };
+static const double OPEN_S = 0.4;
+
+/* ---- the lab ---- */
+
+/* Asks the server that shares the machine, if there is one, whether the model fits beside its own. */
+static int make_room(struct run *run, const char *path, struct error *error)
+{
+    const struct gate *gate = run->hooks->gate;
+    struct model_summary summary;
+    if (!gate || !gate->make_room || model_summarize(path, &summary, NULL))
+        return 0; /* a model that cannot be read is refused by the lab, which says why */
+    uint64_t bytes = summary.file_bytes;
+    model_summary_free(&summary);
+    return gate->make_room(gate->context, bytes, run->request->unload_current, error);
+}
+
+static int open_lab(struct run *run, struct error *error)
+{
+    struct lab_options options = {.engine = profile_request_engine(run->request, 0),
+                                  .raw = run->request->raw,
+                                  .cancel = run->hooks->cancel};
+    int status = lab_open(&options, &run->lab, error);
+    if (status)
+        return status;
+    if (!run->lab_info)
+        run->lab_info = json_deep_copy(lab_info(run->lab));
+    if (run->monitor)
+        monitor_watch(run->monitor, lab_pid(run->lab));
+    return run->lab_info ? 0 : error_memory(error, "a report", 0);
+}
+
+int run_revive(struct run *run, struct error *error)
+{
+    lab_close(run->lab);
+    run->lab = NULL;
+    if (run->monitor)
+        monitor_watch(run->monitor, 0);
+    if (run->n_revivals++ == MAX_REVIVALS)
+        return error_set(error, ERROR_IO, "the process that measures ended %d times; the notes say how",
+                         MAX_REVIVALS + 1);
+    return open_lab(run, error);
+}
+
+static void account_memory(struct run *run, const struct lab_result *result)
+{
+    if (!result->memory.known)
+        return;
+    if (!run->memory.known)
+        run->swap_first_bytes = result->memory.swap_bytes;
+    uint64_t major_faults = run->memory.major_faults + result->memory.major_faults;
+    run->memory = result->memory;
+    run->memory.major_faults = major_faults;
+}
+
+static int measure(struct run *run, const struct scenario *scenario, bool timed, struct lab_result *out,
+                   struct error *error)
+{
+    struct lab_run wish = {.scenario = *scenario,
+                           .temperature = NAN,
+                           .probe = timed,
+                           .timeout_ms = run->request->quick ? RUN_TIMEOUT_QUICK_MS : RUN_TIMEOUT_MS};
+    int status = lab_do(run->lab, &wish, out, error);
+    if (!status)
+        account_memory(run, out);
+    return status;
+}
+
+/* ---- calibration and plan ---- */
+
+static int calibrate(struct run *run, struct error *error)
+{
+    uint32_t context = lab_engine_info(run->lab)->context;
+    struct scenario scenario = {
+        .kind = SCENARIO_DECODE, .prompt_tokens = CALIBRATION_PROMPT, .max_tokens = CALIBRATION_TOKENS};
+    if (context < CALIBRATION_PROMPT + CALIBRATION_TOKENS)
+        scenario.prompt_tokens = scenario.max_tokens = context / 2 > 0 ? context / 2 : 1;
+    for (int pass = 0; pass < 2; pass++) { /* the first one pays for cold pages */
+        struct lab_result result;
+        int status = measure(run, &scenario, false, &result, error);
+        if (status)
+            return status;
+        if (result.sample.outcome != OUTCOME_OK)
+            status = error_set(error, ERROR_INTERNAL, "the first run failed: %s", result.sample.message);
+        run->prefill_tps = result.sample.value[METRIC_PREFILL_TPS];
+        run->decode_tps = result.sample.value[METRIC_DECODE_TPS];
+        sample_free(&result.sample);
+        if (status)
+            return status;
+    }
+    return 0;
+}
+
+bool run_wants_configurations(const struct run *run)
+{
+    return run->request->all_configurations || run->request->n_configurations > 0;
+}
+
+uint32_t run_deepest(const struct run *run)
+{
+    uint32_t depth = 0;
+    for (size_t i = 0; i < run->plan.count; i++)
+        if (run->plan.items[i].kind == SCENARIO_DECODE && run->plan.items[i].depth > depth)
+            depth = run->plan.items[i].depth;
+    return depth;
+}
+
+static double guess_configurations_s(const struct run *run, double left_s)
+{
+    const struct profile_request *request = run->request;
+    if (!run_wants_configurations(run))
+        return 0;
+    double variants = request->all_configurations ? VARIANTS : (double)request->n_configurations;
+    double one_s = run->decode_tps > 0 ? RUN_TOKENS / run->decode_tps : 0;
+    double all_s = variants * (OPEN_S + (request->quick ? RUNS_QUICK : RUNS) * one_s);
+    return run->budget_s > 0 ? fmax(fmin(all_s, left_s), 1) : all_s;
+}
+
+static void plan(struct run *run)
+{
+    double left_s = run->budget_s - run_elapsed_s(run) - (run->request->trace ? TRACE_S : 0);
+    struct scenario_request wish = {
+        .prompts = run->request->prompts,
+        .n_prompts = run->request->n_prompts,
+        .answer_tokens = run->request->max_tokens,
+        .context = lab_engine_info(run->lab)->context,
+        .runs = run->repeats + 1,
+        .budget_s = run->budget_s > 0 ? left_s * (run_wants_configurations(run) ? TESTS_SHARE : 1) : 0,
+        .prefill_tps = run->prefill_tps,
+        .decode_tps = run->decode_tps};
+    if (run->budget_s > 0 && wish.budget_s < 1)
+        wish.budget_s = 1;
+    scenario_plan(&wish, &run->plan);
+    for (size_t i = 0; i < run->plan.n_cuts; i++)
+        json_array_append_new(run->cuts, json_string(run->plan.cuts[i]));
+    double depth_s = run->prefill_tps > 0 ? run_deepest(run) / run->prefill_tps : 0;
+    run->tests_s = run->plan.expected_s;
+    run->trace_s = run->request->trace ? 1 + depth_s : 0;
+    run->configurations_s = guess_configurations_s(run, left_s - run->tests_s);
+    run->total_s = run->done_s + run->tests_s + run->configurations_s + run->trace_s;
+}
+
+int run_tests_in_lab(struct run *run, struct error *error)
+{
+    run_tell_phase(run, "loading", run->request->models[0].name);
+    int status = make_room(run, run->request->models[0].path, error);
+    if (!status)
+        status = open_lab(run, error);
+    if (!status)
+        status = calibrate(run, error);
+    if (status)
+        return status;
+    run->done_s = run_elapsed_s(run);
+    plan(run);
+    if ((status = run_measure_ceilings(run, error)) != 0)
+        return status;
+    return run_each_test(run, measure, run_revive, error);
+}
+
+/* ---- traces ---- */
+
+/* One traced step at depth 0, and one at the deepest test's. A trace that cannot be made is told and left
+ * out.
+ */
+int run_trace(struct run *run, struct error *error)
+{
+    uint32_t deepest = run_deepest(run), depths[2] = {0, deepest};
+    for (int i = 0; i < (deepest ? 2 : 1); i++) {
+        json_t *trace;
+        struct error problem = {0};
+        char step[64];
+        snprintf(step, sizeof step, "one decode step at depth %u", depths[i]);
+        run_tell_phase(run, "trace", step);
+        if (run->monitor)
+            monitor_phase(run->monitor, "trace");
+        int status = lab_trace(run->lab, 1, depths[i], &trace, &problem);
+        if (run->monitor)
+            monitor_phase(run->monitor, NULL);
+        if (status == ERROR_CANCELLED || status == ERROR_MEMORY)
+            return error_set(error, status, "%s", problem.message);
+        if (status) {
+            run_note(run, "the step at depth %u could not be traced: %s", depths[i], problem.message);
+            return status == ERROR_IO ? run_revive(run, error) : 0;
+        }
+        json_array_append_new(run->traces, trace);
+        run->done_s += run->trace_s / (deepest ? 2 : 1);
+    }
+    return 0;
+}
