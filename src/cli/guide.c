@@ -169,8 +169,9 @@ static void print_models(const struct style *style, const json_t *guide)
         print_wrapped(reason, 2, "");
     else
         print_wrapped(
-            "Memory with a context of 8192 tokens. Speed: the read bandwidth that was measured here "
-            "divided by the bytes of a token, times 0.8; between brackets 0.6 of its lower quartile and "
+            "Memory with a context of 8192 tokens. Speed at the beginning of a conversation: the read "
+            "bandwidth that was measured here divided by the bytes of the weights a token needs, times 0.8; "
+            "between brackets 0.6 of its lower quartile and "
             "0.95 of the best.",
             2, "");
 }

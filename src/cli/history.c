@@ -16,6 +16,7 @@
 #include "profile/clean.h"
 #include "profile/format.h"
 #include "profile/json_get.h"
+#include "profile/pairs.h"
 #include "profile/table.h"
 #include "service/near.h"
 
@@ -28,8 +29,7 @@ enum {
     MAX_LIMIT = 500,
     SHORT_ID = 12,
     LINE_WIDTH = 110,
-    MAX_FILE_BYTES = 64 << 20,
-    CLEAR_WIDTH_PCT = 20 /* of an interval */
+    MAX_FILE_BYTES = 64 << 20
 };
 
 static const struct cli_option options[] = {
@@ -104,8 +104,9 @@ static void show_number(struct table *table, const json_t *run, const char *name
 /* "9.8 % slower"; an interval so wide that nothing is known from it is no sameness. */
 static const char *trend_text(const json_t *run, char *out, size_t capacity)
 {
-    double change = json_get_number(run, "trend.change_pct"), low = json_get_number(run, "trend.ci95.0"),
-           high = json_get_number(run, "trend.ci95.1");
+    double change = json_get_number(run, "trend.change_pct");
+    struct pairs pairs = {.low = json_get_number(run, "trend.ci95.0") / 100,
+                          .high = json_get_number(run, "trend.ci95.1") / 100};
     const char *verdict = json_get_text(run, "trend.verdict", "unknown");
     if (strcmp(verdict, "lower") == 0)
         snprintf(out, capacity, "%.1f %% slower", -change);
@@ -114,7 +115,7 @@ static const char *trend_text(const json_t *run, char *out, size_t capacity)
     else if (strcmp(verdict, "unknown") == 0)
         snprintf(out, capacity, "-");
     else
-        snprintf(out, capacity, "%s", high - low < CLEAR_WIDTH_PCT ? "as before" : "unclear");
+        snprintf(out, capacity, "%s", pairs_clear(&pairs) ? "as before" : "unclear");
     return out;
 }
 

@@ -216,7 +216,7 @@ static void show(const json_t *document)
     table_print(&times, stdout, color ? TABLE_TEXT_COLOR : TABLE_TEXT, 0);
     char a[FORMAT_MAX], b[FORMAT_MAX];
     if (json_get_object(document, "saturation"))
-        printf("\nsaturated: at most %s requests/s and %s tokens/s\n",
+        printf("\nsaturated: the most that was reached was %s requests/s and %s tokens/s\n",
                format_number(a, json_get_number(document, "saturation.requests_per_s")),
                format_number(b, json_get_number(document, "saturation.output_tokens_per_s")));
     else

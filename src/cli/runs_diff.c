@@ -11,6 +11,7 @@
 #include "profile/clean.h"
 #include "profile/format.h"
 #include "profile/json_get.h"
+#include "profile/pairs.h"
 
 enum { SHORT_ID = 12, LINE_WIDTH = 110 };
 
@@ -59,6 +60,16 @@ static void show_value(struct table *table, const json_t *figure, const char *si
     table_cell(table, "%s", number);
 }
 
+/* Of a figure of which neither side is shown to be better. */
+static const char *undecided(const json_t *figure)
+{
+    struct pairs pairs = {.low = json_get_number(figure, "ci95.0") / 100,
+                          .high = json_get_number(figure, "ci95.1") / 100};
+    if (json_get_is(figure, "verdict", "unknown"))
+        return "-";
+    return pairs_clear(&pairs) ? "no real difference" : "unclear";
+}
+
 static void print_figures(const json_t *figures)
 {
     static const char *const heading[] = {"figure", "a", "b", "b against a [95 %]", "verdict"};
@@ -76,7 +87,7 @@ static void print_figures(const json_t *figures)
         if (better)
             table_cell(&table, "%s is better", better);
         else
-            table_cell(&table, "%s", json_get_is(figure, "verdict", "unknown") ? "-" : "no real difference");
+            table_cell(&table, "%s", undecided(figure));
     }
     struct buffer text = {0};
     table_write(&table, &text, terminal_has_color(stdout) ? TABLE_TEXT_COLOR : TABLE_TEXT, 0, LINE_WIDTH);
@@ -114,7 +125,7 @@ void runs_diff_print(const json_t *diff)
     for (size_t i = 0; i < json_array_size(warnings); i++)
         runs_line("note", json_string_value(json_array_get(warnings, i)));
     if (!json_get_bool(diff, "comparable", false))
-        puts("  These two cannot be compared: the figures below answer different questions.");
+        puts("  These two cannot be compared: the notes say why.");
     putchar('\n');
     print_figures(json_object_get(diff, "figures"));
 }

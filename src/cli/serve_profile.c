@@ -5,7 +5,6 @@
 #include <limits.h>
 
 #include "profile/jobs.h"
-#include "profile/json_get.h"
 #include "service/host.h"
 
 enum { NAME_BYTES = 256 };
@@ -76,13 +75,7 @@ int serve_profile_open(struct serve_profile *out, struct services *services, str
 
 void serve_profile_stop(struct services *services)
 {
-    json_t *running = services->jobs ? jobs_running(services->jobs) : NULL, *ids = NULL;
-    const char *id = json_get_string(running, "run_id");
-    if (id && jobs_batch(services->jobs, id, &ids, NULL) == 0)
-        for (size_t i = 0; i < json_array_size(ids); i++)
-            jobs_cancel(services->jobs, json_string_value(json_array_get(ids, i)), NULL);
-    json_decref(ids);
-    json_decref(running);
+    jobs_stop(services->jobs);
 }
 
 void serve_profile_close(struct services *services)

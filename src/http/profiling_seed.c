@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "http/profiling.h"
+#include "platform/cpu.h"
 #include "profile/guide.h"
 #include "profile/json_get.h"
 #include "profile/json_put.h"
@@ -72,7 +73,7 @@ static void put_machine_figures(json_t *out, const json_t *report, const json_t 
     if (isnan(cores))
         cores = json_get_positive(report, "machine.cores_allowed");
     put_memory(out, report);
-    put(out, "gpu_utilization", report, "host.gpu_utilization", 1);
+    put(out, "gpu_utilization", report, "host.gpu_utilization", 100);
     json_put_number(out, "cpu_usage", 100 * json_get_positive(sample, "decode_cpu_cores") / cores,
                     json_get_reason(sample, "decode_cpu_cores", not_known));
     put(out, "power_w", report, "host.power_w", 1);
@@ -164,18 +165,27 @@ static json_t *prompt_tests(const json_t *report)
 
 static json_t *configuration(const json_t *from)
 {
-    static const char *const same[] = {"label", "knobs",       "max_tokens", "outcome", "change_pct",
-                                       "ci95",  "significant", "verdict",    "best"};
+    static const char *const same[] = {
+        "label",       "knobs",   "max_tokens", "prompt_tokens",     "test",
+        "compared",    "better",  "outcome",    "compared_baseline", "change_pct",
+        "significant", "verdict", "ci95",       "indicative",        "best"};
     json_t *out = json_object();
-    put(out, "tokens_per_second", from, "tokens_per_second", 1);
+    /* an answer's tokens over its time mean nothing where the test is a long prompt and one token */
+    if (!json_get_string(from, "test") || json_get_is(from, "test", "prompt"))
+        put(out, "tokens_per_second", from, "tokens_per_second", 1);
+    else
+        json_put_null(out, "tokens_per_second",
+                      "it was not compared by answering the prompt: see \"compared\"");
     put(out, "decode_tokens_per_second", from, "decode_tokens_per_second", 1);
     put(out, "ttft_ms", from, "ttft_ms", 1);
     put(out, "total_time", from, "total_time_s", 1);
     put(out, "temperature", from, "temperature", 1);
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         put_same(out, same[i], from, same[i]);
-    if (json_get_string(from, "message"))
-        put_same(out, "message", from, "message");
+    static const char *const where_known[] = {"message", "verdict_reason"};
+    for (size_t i = 0; i < sizeof where_known / sizeof *where_known; i++)
+        if (json_get_string(from, where_known[i]))
+            put_same(out, where_known[i], from, where_known[i]);
     return out;
 }
 
@@ -199,7 +209,9 @@ static json_t *system_info(const json_t *report)
 {
     char profile[LINE_BYTES];
     json_t *out = json_object();
-    bool known = guide_hardware_profile(profile, sizeof profile) == 0;
+    /* computed from the machine we are on, so not for a report from another one */
+    bool here = json_get_is(report, "machine.cpu", cpu_info()->name);
+    bool known = here && guide_hardware_profile(profile, sizeof profile) == 0;
     put(out, "memory_gb", report, "machine.memory_bytes", 1e-9);
     json_put_string(out, "hardware_profile", known ? profile : NULL, not_known);
     json_put_string(out, "current_model", json_get_string(report, "model.name"),

@@ -99,9 +99,13 @@ static bool start(struct http_exchange *exchange, const json_t *request, char id
     int64_t looks = wait_s * 1000 / LOOK_MS;
     int status;
     http_watch(exchange, note_gone, &gone);
-    do
-        status = jobs_start(http_services(exchange)->jobs, request, looks > 0 ? LOOK_MS : 0, id, &error);
-    while (status == ERROR_BUSY && looks-- > 0 && !atomic_load(&gone));
+    struct jobs *jobs = http_services(exchange)->jobs;
+    do {
+        /* only asked again once nothing of ours runs: reading a request costs the run that goes on */
+        while (looks > 0 && !atomic_load(&gone) && !jobs_idle(jobs, LOOK_MS))
+            looks--;
+        status = jobs_start(jobs, request, looks > 0 ? LOOK_MS : 0, id, &error);
+    } while (status == ERROR_BUSY && looks-- > 0 && !atomic_load(&gone));
     http_unwatch(exchange);
     if (status)
         reply_not_started(exchange, &error, id);

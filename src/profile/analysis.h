@@ -29,5 +29,8 @@
 
 /* Sets (or replaces) the report's member "analysis". ERROR_INVALID: not an object; ERROR_MEMORY. */
 int analysis_add(json_t *report, struct error *error);
+/* Why the comparisons of an analysed report may show what is not so when the machine is quiet ("measured
+ * while others took the processors: ..."); static. NULL: nothing of the kind was found. */
+const char *analysis_doubt(const json_t *report);
 
 #endif

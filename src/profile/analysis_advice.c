@@ -38,7 +38,9 @@ static bool given_already(const json_t *list, const char *id)
     return json_get_where(list, "", "id", id) != NULL;
 }
 
-static void append(json_t *list, const char *id, double expected_pct, const char *because, const char *text)
+/* doubt: why it is no setting yet; NULL: it is one, if there is one for it. */
+static void append(json_t *list, const char *id, double expected_pct, const char *because, const char *text,
+                   const char *doubt)
 {
     if (given_already(list, id) || json_array_size(list) >= MAX_ADVICE)
         return;
@@ -47,7 +49,10 @@ static void append(json_t *list, const char *id, double expected_pct, const char
     json_put_string(o, "text", text, "");
     json_put_number(o, "expected_pct", expected_pct, "not measured in this run");
     json_put_bool(o, "provable", configuration_known(id));
-    json_object_set_new(o, "setting", setting_of(id));
+    if (doubt)
+        json_put_null(o, "setting", doubt);
+    else
+        json_object_set_new(o, "setting", setting_of(id));
     json_put_string(o, "because", because, "a measured configuration, not a diagnosis");
     json_array_append_new(list, o);
 }
@@ -76,7 +81,7 @@ static void remedy(const struct facts *facts, json_t *list, const struct finding
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    append(list, id, json_get_number(tried, "change_pct"), finding->id, text);
+    append(list, id, json_get_number(tried, "change_pct"), finding->id, text, NULL);
 }
 
 /* ---- remedies, each for the findings it helps ---- */
@@ -111,7 +116,7 @@ static void fewer_bytes(const struct facts *facts, json_t *list, const struct fi
 {
     remedy(facts, list, finding, "smaller_quantization",
            "Take a smaller quantization of the model, or a model with fewer active parameters: decoding gets "
-           "faster in proportion to the bytes. Compare the quality with 'llmind eval'.");
+           "faster, at most in proportion to the bytes. Compare the quality with 'llmind eval'.");
 }
 
 static void advise_bandwidth(const struct facts *facts, json_t *list, const struct finding *finding)
@@ -284,10 +289,56 @@ static const char *because_of(const struct findings *findings, const char *id)
     return NULL;
 }
 
+/* What a variant is compared by: configuration_catalogue.c gives each knob a test of its own. */
+static const char *what_got_faster(const char *id)
+{
+    static const struct {
+        const char *knob, *what;
+    } gains[] = {{"concurrency=", "more tokens per second in all, each answer slower"},
+                 {"prefill_chunk=", "faster at reading prompts"},
+                 {"kv_bits=", "faster at writing, deep in the context"}};
+    for (size_t i = 0; i < sizeof gains / sizeof *gains; i++)
+        if (strncmp(id, gains[i].knob, strlen(gains[i].knob)) == 0)
+            return gains[i].what;
+    return "faster at writing";
+}
+
+/* What may have made a variant look better that is worse when the machine is quiet: fewer threads win while
+ * neighbours hold the cores. A quota and surplus threads are no such thing: they stay, and fewer threads are
+ * their remedy. */
+static const struct {
+    const char *finding, *doubt;
+} doubts[] = {
+    {"steal", "measured while others took the processors: measure again on a quiet machine"},
+    {"busy_host", "measured while others took the processors: measure again on a quiet machine"},
+    {"swapping", "measured while the system swapped: measure again when memory is free"},
+    {"not_resident", "measured while weights were read from the disk: measure again when memory is free"},
+    {"thermal", "measured while heat or power limited the clock: measure again when the machine is cool"},
+};
+
+enum { N_DOUBTS = sizeof doubts / sizeof *doubts };
+
+static const char *doubt_of(const struct findings *findings)
+{
+    for (size_t i = 0; i < N_DOUBTS; i++)
+        if (findings_get(findings, doubts[i].finding))
+            return doubts[i].doubt;
+    return NULL;
+}
+
+const char *analysis_doubt(const json_t *report)
+{
+    for (size_t i = 0; i < N_DOUBTS; i++)
+        if (json_get_where(report, "analysis.bottlenecks", "id", doubts[i].finding))
+            return doubts[i].doubt;
+    return NULL;
+}
+
 /* The best variant of each knob, the largest gain first. */
 static void advise_measured(const struct facts *facts, const struct findings *findings, json_t *out)
 {
     const json_t *list = json_get_array(facts->report, "configurations");
+    const char *doubt = doubt_of(findings);
     for (;;) {
         const json_t *best = NULL;
         double most = 0;
@@ -304,13 +355,13 @@ static void advise_measured(const struct facts *facts, const struct findings *fi
         }
         if (!best || json_array_size(out) >= MAX_ADVICE / 2)
             return;
-        char text[400];
+        char text[500];
         const char *id = json_get_text(best, "id", "");
         snprintf(text, sizeof text,
-                 "%.60s: measured to be %.1f %% faster than the baseline [95 %% CI %+.1f, %+.1f].",
-                 json_get_text(best, "label", id), most, json_get_number(best, "ci95.0"),
-                 json_get_number(best, "ci95.1"));
-        append(out, id, most, because_of(findings, id), text);
+                 "%.60s: %s (measured: %+.1f %% against the baseline [95 %% CI %+.1f, %+.1f])%s%s.",
+                 json_get_text(best, "label", id), what_got_faster(id), most, json_get_number(best, "ci95.0"),
+                 json_get_number(best, "ci95.1"), doubt ? "; " : "", doubt ? doubt : "");
+        append(out, id, most, because_of(findings, id), text, doubt);
         if (!given_already(out, id))
             return; /* memory: it would be found again for ever */
     }

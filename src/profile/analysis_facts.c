@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "profile/json_get.h"
+#include "profile/pairs.h"
 #include "profile/roofline.h"
 
 enum { MAX_TESTS = 256, MAX_PHASES = 2000 };
@@ -103,7 +104,9 @@ static void read_mbu(struct facts *out)
     if (isnan(achieved))
         achieved = (decode->weight_bytes + decode->kv_bytes) / (decode->tpot_ms * 1e6);
     out->shallow.achieved_gbps = achieved;
-    double mbu = achieved / out->ceiling_gbps;
+    /* each repeat against the probe beside it, as tables show it: a ratio of medians is another figure */
+    double paired = json_get_positive(decode->test, "roofline.mbu.median");
+    double mbu = isnan(paired) ? achieved / out->ceiling_gbps : paired;
     const char *reason = !decode->test              ? "no decode test ended well"
                          : out->level == READ_MIXED ? "the weights are one to two times as large as the "
                                                       "last-level cache: they are read partly from it, and "
@@ -295,8 +298,14 @@ double facts_sensor_change(const struct facts *facts, const char *id)
 
 /* ---- configurations ---- */
 
+/* Has a verdict from which something follows. "No real difference" with an interval that is too wide is none:
+ * it shows neither that a remedy failed nor that a knob does no harm. */
 static bool usable(const json_t *entry)
 {
+    struct pairs pairs = {.low = json_get_number(entry, "ci95.0") / 100,
+                          .high = json_get_number(entry, "ci95.1") / 100};
+    if (json_get_is(entry, "verdict", "no_real_difference") && !pairs_clear(&pairs))
+        return false;
     return json_get_is(entry, "outcome", "ok") && json_get_string(entry, "verdict") &&
            !json_get_is(entry, "verdict", "unknown") && !isnan(json_get_number(entry, "change_pct"));
 }

@@ -32,7 +32,7 @@ static void flag_outcomes(const json_t *tests, json_t *flags)
     static const struct {
         const char *outcome, *said;
     } outcomes[] = {{"short_output", "ended before all tokens were there"},
-                    {"not_cold", "found their prompt in the cache"},
+                    {"not_cold", "found the prompt in the cache"},
                     {"timeout", "took too long"},
                     {"out_of_memory", "ran out of memory"},
                     {"error", "failed"}};
@@ -44,7 +44,8 @@ static void flag_outcomes(const json_t *tests, json_t *flags)
             count += n > 0 ? n : 0;
         }
         if (count > 0)
-            add(flags, "%.0f repeats %s and count in no figure", count, outcomes[k].said);
+            add(flags, "%.0f %s %s and %s in no figure", count, count > 1 ? "repeats" : "repeat",
+                outcomes[k].said, count > 1 ? "count" : "counts");
     }
 }
 
@@ -82,6 +83,33 @@ static void flag_host(const struct facts *facts, const struct findings *findings
         add(flags, "a CPU quota limited the run");
 }
 
+/* The part a cut is about: what was shortened twice ("prefill shortened to 256 tokens", then to 128) is one;
+ * what was left out is left out once. */
+static size_t part_length(const char *cut)
+{
+    const char *end = strstr(cut, " shortened");
+    return end ? (size_t)(end - cut) : strlen(cut);
+}
+
+static void flag_cuts(const json_t *cuts, json_t *flags)
+{
+    enum { MAX_CUTS = 256 };
+    size_t n = json_get_count(cuts, ""), parts = 0;
+    for (size_t i = 0; i < n && i < MAX_CUTS; i++) {
+        const char *cut = json_get_text(json_get_item(cuts, i), "", "");
+        size_t length = part_length(cut), k = 0;
+        for (; k < i; k++) {
+            const char *before = json_get_text(json_get_item(cuts, k), "", "");
+            if (part_length(before) == length && strncmp(before, cut, length) == 0)
+                break;
+        }
+        parts += k == i;
+    }
+    if (parts > 0)
+        add(flags, "%zu %s shortened or left out for the time budget", parts,
+            parts > 1 ? "parts were" : "part was");
+}
+
 json_t *analysis_quality(const struct facts *facts, const struct findings *findings)
 {
     const json_t *report = facts->report;
@@ -96,9 +124,7 @@ json_t *analysis_quality(const struct facts *facts, const struct findings *findi
     flag_host(facts, findings, flags);
     if (!isnan(facts->refused_mbu))
         add(flags, "the bandwidth utilisation is refused: %s", facts->mbu_reason);
-    const json_t *cuts = json_get_array(report, "protocol.cuts");
-    if (json_get_count(cuts, "") > 0)
-        add(flags, "%zu parts were shortened or left out for the time budget", json_get_count(cuts, ""));
+    flag_cuts(json_get_array(report, "protocol.cuts"), flags);
     const char *grade = json_get_text(report, "summary.grade", "unknown");
     bool known = false;
     for (int i = GRADE_UNKNOWN; i <= GRADE_UNSTABLE; i++)

@@ -99,7 +99,11 @@ static void put_figures(json_t *o, const struct configuration *item, const struc
     double peak = NAN;
     for (size_t i = 0; i < source->n; i++)
         peak = fmax(peak, sample_of(source, i)->footprint_peak_bytes); /* of a NaN and a number: the number */
-    json_put_number(o, "memory_bytes", peak, source->n ? "this system does not tell" : not_measured);
+    bool shared = item->kind != CONFIGURATION_BASELINE && !item->own_lab && source->n > 0;
+    if (shared) /* the peak is of that process's whole life, whatever ran in it */
+        json_put_null(o, "memory_bytes", "shares the baseline's process");
+    else
+        json_put_number(o, "memory_bytes", peak, source->n ? "this system does not tell" : not_measured);
 }
 
 static void put_outcome(json_t *o, enum target_outcome outcome, bool of_baseline, const char *message)

@@ -1,5 +1,7 @@
 /* Rules about what bounds decoding when nothing is wrong: bytes, arithmetic, or what a step costs whatever it
- * reads. All of them compare with ceilings that were measured on the same machine. */
+ * reads. All of them compare with ceilings that were measured on the same machine. On a disturbed run they
+ * are silent, for a neighbour makes a limit appear that is none; only bandwidth that was used all the same is
+ * beyond doubt. */
 #include <math.h>
 
 #include "profile/diagnose.h"
@@ -66,8 +68,7 @@ bool diagnose_cache_bandwidth(const struct facts *facts, const struct findings *
 bool diagnose_bandwidth_headroom(const struct facts *facts, const struct findings *so_far,
                                  struct finding *out)
 {
-    (void)so_far;
-    if (!(facts->mbu >= HEADROOM) || facts->mbu >= AT_THE_WALL)
+    if (findings_disturbed(so_far) || !(facts->mbu >= HEADROOM) || facts->mbu >= AT_THE_WALL)
         return false;
     bandwidth_figures(facts, out);
     finding_say(
@@ -106,7 +107,8 @@ bool diagnose_overhead(const struct facts *facts, const struct findings *so_far,
 
 bool diagnose_decode_compute(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
-    if (findings_get(so_far, "overhead") || !(facts->mbu < HEADROOM) || !(facts->compute_share >= DOMINATES))
+    if (findings_disturbed(so_far) || findings_get(so_far, "overhead") || !(facts->mbu < HEADROOM) ||
+        !(facts->compute_share >= DOMINATES))
         return false;
     bandwidth_figures(facts, out);
     finding_figure(out, "compute_share_of_step", facts->compute_share);
@@ -153,7 +155,8 @@ static void depth_figures(const struct facts *facts, const struct slowdown *slow
 bool diagnose_kv_cache(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
     struct slowdown slow;
-    if (findings_get(so_far, "attention_kernel") || !slows_with_depth(facts, &slow))
+    if (findings_disturbed(so_far) || findings_get(so_far, "attention_kernel") ||
+        !slows_with_depth(facts, &slow))
         return false;
     char a[FORMAT_MAX];
     depth_figures(facts, &slow, out);
@@ -168,9 +171,9 @@ bool diagnose_kv_cache(const struct facts *facts, const struct findings *so_far,
 
 bool diagnose_attention_kernel(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
-    (void)so_far;
     struct slowdown slow;
-    if (!slows_with_depth(facts, &slow) || !(slow.extra_ms > 2 * slow.by_bytes_ms))
+    if (findings_disturbed(so_far) || !slows_with_depth(facts, &slow) ||
+        !(slow.extra_ms > 2 * slow.by_bytes_ms))
         return false;
     depth_figures(facts, &slow, out);
     finding_say(
@@ -188,8 +191,7 @@ bool diagnose_attention_kernel(const struct facts *facts, const struct findings 
  * else. */
 bool diagnose_prefill_compute(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
-    (void)so_far;
-    if (!(facts->mfu >= 0.5))
+    if (findings_disturbed(so_far) || !(facts->mfu >= 0.5))
         return false;
     double chunk;
     const json_t *variant;
@@ -236,10 +238,13 @@ bool diagnose_threads_saturated(const struct facts *facts, const struct findings
     return true;
 }
 
-/* Speed-up by sequences = n^exponent: 1 is perfect, 0 is none. Of the most sequences that were tried. */
+/* Speed-up by sequences = n^exponent: 1 is perfect, 0 is none. Of the most sequences that were tried. That
+ * arithmetic is what they share is said only where a traced step shows it: they may as well wait for locks.
+ */
 bool diagnose_batch_saturated(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
-    (void)so_far;
+    if (findings_disturbed(so_far))
+        return false;
     double most = 1, speedup = NAN, sequences;
     const json_t *variant;
     for (size_t i = 0; (variant = facts_variant(facts, "concurrency", i, &sequences)) != NULL; i++)
@@ -253,11 +258,12 @@ bool diagnose_batch_saturated(const struct facts *facts, const struct findings *
     finding_figure(out, "sequences", most);
     finding_figure(out, "speedup", speedup);
     finding_figure(out, "exponent", exponent);
-    finding_say(
-        out, SEVERITY_LOW, "Several answers at once gain little",
-        "%.0f sequences together are %.2f times as fast as one. The arithmetic of a step is already at "
-        "its limit: more sequences only share it.",
-        most, speedup);
+    finding_figure(out, "compute_share_of_step", facts->compute_share);
+    finding_say(out, SEVERITY_LOW, "Several answers at once gain little",
+                "%.0f sequences together are %.2f times as fast as one. %s", most, speedup,
+                facts->compute_share >= DOMINATES ? "The arithmetic of a step is already at its limit: more "
+                                                    "sequences only share it."
+                                                  : "What limits them was not shown.");
     return true;
 }
 

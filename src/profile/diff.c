@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "profile/compared.h"
 #include "profile/jobs_internal.h"
 #include "profile/json_get.h"
 #include "profile/json_put.h"
+#include "profile/stats.h"
 
 enum { DIFF_TESTS = 64, DIFF_MODELS = 32, DIFF_NAME = 128, DIFF_WARNING = 512 };
 
@@ -48,7 +50,8 @@ struct diff {
     double session_sd;
     json_t *figures, *warnings;
     bool comparable;
-    size_t n_both; /* figures that both have */
+    char disturbed[64]; /* why there is no verdict at all; empty: there may be */
+    size_t n_both;      /* figures that both have */
 };
 
 /* ---- figures ---- */
@@ -118,6 +121,8 @@ static void add_figure(struct diff *diff, const char *owner, const struct quanti
     char name[DIFF_NAME + 64];
     if (isnan(a->value) && isnan(b->value))
         return;
+    if (!why && diff->disturbed[0])
+        why = diff->disturbed;
     if (!why)
         pairs_compare_sides(&a->logs, &b->logs, diff->session_sd, &pairs);
     if (!isfinite(pairs.change) && a->value > 0 && b->value > 0)
@@ -184,23 +189,49 @@ static void add_tests(struct diff *diff)
     }
 }
 
-/* Every configuration that both have; of the baseline, which was measured beside each of the others and so
- * has the most samples of all, what it decodes too. */
+/* What a configuration is judged by: its samples have it under this name. Reports that do not say are judged
+ * by the rate of the whole answer. */
+static const struct quantity *compared_quantity(const json_t *entry)
+{
+    static const struct quantity together = {.name = "aggregate_decode_tokens_per_second", .unit = "tok/s"};
+    const char *name = json_get_text(entry, "compared", "tokens_per_second");
+    return strcmp(name, together.name) == 0 ? &together : quantity_of(name);
+}
+
+/* Value and interval from the same samples; without any the value that the entry itself states. */
+static struct side side_of_configuration(const json_t *entry, const char *figure)
+{
+    double samples[REPORT_SAMPLES];
+    size_t n = report_samples(entry, figure, samples, REPORT_SAMPLES);
+    struct stats stats;
+    stats_compute(samples, n, &stats);
+    bool own = json_get_is(entry, "compared", figure);
+    double stated = own ? json_get_figure(compared_value(entry), "") : json_get_figure(entry, figure);
+    return side_of_test(entry, figure, n ? stats.median : stated);
+}
+
+/* Every configuration that both have, by what it is judged by; the baseline, which was measured beside each
+ * of the others and so has the most samples of all, by whole answers and by what it decodes. */
 static void add_configurations(struct diff *diff)
 {
-    static const char *const names[] = {"tokens_per_second", "decode_tokens_per_second"};
+    static const char *const of_baseline[] = {"tokens_per_second", "decode_tokens_per_second"};
     const json_t *list = json_get_array(diff->report[0], "configurations");
     size_t n = json_get_count(list, "");
     for (size_t i = 0; i < n && i < DIFF_TESTS; i++) {
         const json_t *a = json_get_item(list, i);
         const char *id = json_get_text(a, "id", "");
         const json_t *b = json_get_where(diff->report[1], "configurations", "id", id);
-        bool alike = same(a, b, "max_tokens") && same(a, b, "temperature") && same(a, b, "knobs");
-        for (size_t k = 0; b && k < (strcmp(id, "baseline") == 0 ? 2 : 1); k++) {
-            struct side of_a = side_of_test(a, names[k], json_get_figure(a, names[k]));
-            struct side of_b = side_of_test(b, names[k], json_get_figure(b, names[k]));
-            add_figure(diff, id, quantity_of(names[k]), &of_a, &of_b,
-                       alike ? NULL : "the configurations are different");
+        bool alike = same(a, b, "max_tokens") && same(a, b, "temperature") && same(a, b, "knobs") &&
+                     same(a, b, "compared");
+        bool is_baseline = strcmp(id, "baseline") == 0;
+        for (size_t k = 0; b && k < (is_baseline ? 2 : 1); k++) {
+            const struct quantity *quantity =
+                is_baseline ? quantity_of(of_baseline[k]) : compared_quantity(a);
+            if (!quantity)
+                continue;
+            struct side of_a = side_of_configuration(a, quantity->name);
+            struct side of_b = side_of_configuration(b, quantity->name);
+            add_figure(diff, id, quantity, &of_a, &of_b, alike ? NULL : "the configurations are different");
         }
     }
 }
@@ -290,10 +321,31 @@ static void warn_about_one(struct diff *diff, int k)
     }
 }
 
+/* What takes processors, clock or memory away so much that two runs show who else was there, not what they
+ * were made to compare. */
+static void warn_about_disturbance(struct diff *diff, int k)
+{
+    static const char *const causes[] = {"busy_host", "steal",    "thermal",
+                                         "cpu_quota", "swapping", "oversubscribed"};
+    char text[sizeof diff->disturbed];
+    for (size_t i = 0; i < sizeof causes / sizeof *causes; i++) {
+        const json_t *found = json_get_where(diff->report[k], "analysis.bottlenecks", "id", causes[i]);
+        if (!json_get_is(found, "severity", "High"))
+            continue;
+        snprintf(text, sizeof text, "%s was disturbed (%s)", k == 0 ? "a" : "b", causes[i]);
+        json_array_append_new(diff->warnings, json_string(text));
+        if (!diff->disturbed[0])
+            snprintf(diff->disturbed, sizeof diff->disturbed, "%s", text);
+        diff->comparable = false;
+    }
+}
+
 static void add_warnings(struct diff *diff)
 {
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < 2; k++) {
         warn_about_one(diff, k);
+        warn_about_disturbance(diff, k);
+    }
     if (!diff->report[0] || !diff->report[1])
         return;
     warn_about_text(diff, "other kinds of run", "kind", true);

@@ -81,6 +81,7 @@ struct collection {
     struct jobs *jobs; /* saving is held */
     struct collected *items;
     size_t n, capacity;
+    bool brief;   /* without requests and reports */
     bool orphans; /* open rows that are not ours are nobody's, and the database could not be told */
 };
 
@@ -104,6 +105,8 @@ static int collect(struct collection *into, const struct store_run *run, const c
     }
     struct collected *item = &into->items[into->n];
     struct store_run row = *run;
+    if (into->brief)
+        row.request = row.report = NULL;
     if (into->orphans && run_is_open(run) && !is_ours(into->jobs, run->id))
         row.status = "interrupted";
     item->why = why ? strdup(why) : NULL;
@@ -342,7 +345,7 @@ int jobs_list(struct jobs *jobs, const struct jobs_filter *filter, json_t **out,
         status = read_before(jobs, filter->before, &wanted, error);
     if (status)
         return status;
-    struct collection into = {.jobs = jobs, .orphans = jobs_look(jobs)};
+    struct collection into = {.jobs = jobs, .brief = true, .orphans = jobs_look(jobs)};
     pthread_mutex_lock(&jobs->saving);
     status = collect_page(&into, &wanted, error);
     pthread_mutex_unlock(&jobs->saving);

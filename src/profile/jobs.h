@@ -34,6 +34,10 @@ struct jobs_options {
 int jobs_open(const struct jobs_options *options, struct jobs **out, struct error *error);
 /* Cancels what runs, waits for it, stores it. */
 void jobs_close(struct jobs *jobs); /* NULL is legal */
+/* From now on nothing begins (ERROR_CANCELLED), and what runs and waits is cancelled. NULL is legal. */
+void jobs_stop(struct jobs *jobs);
+/* Waits until nothing of this process runs, at most wait_ms; false: something does. */
+bool jobs_idle(struct jobs *jobs, uint32_t wait_ms);
 
 enum { JOBS_ID = 33 }; /* bytes of an id, with its zero: 32 hexadecimal digits */
 

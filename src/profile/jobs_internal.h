@@ -144,6 +144,7 @@ struct jobs {
     pthread_cond_t changed;
     struct job *list;      /* oldest first: what waits, what runs, and the last few that are over */
     bool busy, starting;   /* starting: busy, and not in the list yet */
+    bool stopping;         /* jobs_stop was called */
     char current[JOBS_ID]; /* while busy: of the run that is begun or runs */
     uint64_t batches;
     /* while busy, and of the thread that made it so */

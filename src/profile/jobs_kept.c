@@ -76,7 +76,7 @@ int kept_put(struct jobs *jobs, const struct store_run *run, bool on_disk, const
         return error_memory(error, "a run", sizeof *entry);
     struct store_run row = *run;
     char message[ERROR_MESSAGE_MAX];
-    if (jobs->kept_bytes + length_of(row.report) > JOBS_KEPT_BYTES) {
+    if (row.report && jobs->kept_bytes + strlen(row.report) > JOBS_KEPT_BYTES) {
         snprintf(message, sizeof message, "%s%sthere is no room in memory for its report (%zu bytes)",
                  row.message ? row.message : "", row.message ? "; " : "", strlen(row.report));
         row.report = NULL;

@@ -48,6 +48,14 @@ int jobs_save_end(struct jobs *jobs, const struct store_run *run, char *why, siz
     else
         status = on_disk ? store_run_finish(jobs->store, run, &reason)
                          : store_run_insert(jobs->store, run, &reason);
+    struct store_run bare = *run;
+    if (status == ERROR_LIMIT &&
+        run->report) { /* no time will make it smaller: its figures at least are saved */
+        bare.report = NULL;
+        bare.message = run->message ? run->message : reason.message;
+        status = on_disk ? store_run_finish(jobs->store, &bare, &reason)
+                         : store_run_insert(jobs->store, &bare, &reason);
+    }
     if (why)
         snprintf(why, capacity, "%s", status ? reason.message : "");
     if (status) {

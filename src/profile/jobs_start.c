@@ -118,13 +118,16 @@ static int claim(struct jobs *jobs, const struct timespec *deadline, char id[JOB
 {
     int status = 0;
     pthread_mutex_lock(&jobs->lock);
-    while (jobs->busy && (is_leaving(jobs) || jobs_left_ms(deadline) > 0)) {
+    while (!jobs->stopping && jobs->busy && (is_leaving(jobs) || jobs_left_ms(deadline) > 0)) {
         if (is_leaving(jobs))
             pthread_cond_wait(&jobs->changed, &jobs->lock);
         else
             pthread_cond_timedwait(&jobs->changed, &jobs->lock, deadline);
     }
-    if (jobs->busy) {
+    if (jobs->stopping) {
+        status = error_set(error, ERROR_CANCELLED, "the program is stopping");
+        id[0] = '\0';
+    } else if (jobs->busy) {
         const struct job *running = jobs_find_job(jobs, jobs->current);
         status = busy(jobs->current, running ? running->model : "", error);
         memcpy(id, jobs->current, JOBS_ID);
@@ -184,8 +187,11 @@ static int hand_over(struct jobs *jobs, struct job *batch, struct error *error)
         end = &(*end)->next;
     *end = batch;
     jobs->batches++;
-    for (struct job *job = batch; job; job = job->next)
+    for (struct job *job = batch; job; job = job->next) {
         job->batch = jobs->batches;
+        if (jobs->stopping) /* since claim */
+            atomic_store(&job->cancel, 1);
+    }
     int status = 0;
     if (pthread_create(&jobs->thread, NULL, jobs_thread, jobs)) {
         status = error_memory(error, "a thread", 0);
@@ -196,6 +202,29 @@ static int hand_over(struct jobs *jobs, struct job *batch, struct error *error)
     }
     pthread_mutex_unlock(&jobs->lock);
     return status;
+}
+
+void jobs_stop(struct jobs *jobs)
+{
+    if (!jobs)
+        return;
+    pthread_mutex_lock(&jobs->lock);
+    jobs->stopping = true;
+    for (struct job *job = jobs->list; job; job = job->next)
+        atomic_store(&job->cancel, 1);
+    pthread_cond_broadcast(&jobs->changed);
+    pthread_mutex_unlock(&jobs->lock);
+}
+
+bool jobs_idle(struct jobs *jobs, uint32_t wait_ms)
+{
+    struct timespec deadline = jobs_deadline(wait_ms);
+    pthread_mutex_lock(&jobs->lock);
+    while (jobs->busy && !jobs->stopping && jobs_left_ms(&deadline) > 0)
+        pthread_cond_timedwait(&jobs->changed, &jobs->lock, &deadline);
+    bool idle = !jobs->busy || jobs->stopping;
+    pthread_mutex_unlock(&jobs->lock);
+    return idle;
 }
 
 int jobs_start(struct jobs *jobs, const json_t *request, uint32_t wait_ms, char id[JOBS_ID],

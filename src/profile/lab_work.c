@@ -241,6 +241,15 @@ static json_t *segment_json(const struct plan *plan, const struct engine_trace_s
     return o;
 }
 
+void lab_work_put_overhead(json_t *trace, double traced_ns, double plain_ns)
+{
+    double overhead = traced_ns / plain_ns - 1;
+    if (overhead < 0)
+        json_put_null(trace, "overhead_fraction", "smaller than the noise of the steps");
+    else
+        json_put_number(trace, "overhead_fraction", overhead, "the step took no time");
+}
+
 int lab_work_trace(struct lab_work *work, uint32_t n_tokens, uint32_t depth, json_t **out,
                    struct error *error)
 {
@@ -264,7 +273,7 @@ int lab_work_trace(struct lab_work *work, uint32_t n_tokens, uint32_t depth, jso
     json_put_integer(o, "depth", depth);
     json_put_number(o, "traced_step_ms", traced / 1e6, "");
     json_put_number(o, "plain_step_ms", plain / 1e6, "");
-    json_put_number(o, "overhead_fraction", traced / plain - 1, "the step took no time");
+    lab_work_put_overhead(o, traced, plain);
     json_put_number(o, "covered_fraction", covered / traced, "the step took no time");
     json_object_set_new(o, "segments", segments);
     engine_trace_free(&trace);

@@ -26,6 +26,8 @@ json_t *lab_work_info(const struct lab_work *work);
 /* Errors: ERROR_INVALID (the run), ERROR_MEMORY. out->sample must be freed. */
 int lab_work_run(struct lab_work *work, const struct lab_run *run, struct lab_result *out,
                  struct error *error);
+/* The trace's "overhead_fraction"; null when the traced step was not slower than the plain one. */
+void lab_work_put_overhead(json_t *trace, double traced_ns, double plain_ns);
 /* Errors: those of engine_trace. */
 int lab_work_trace(struct lab_work *work, uint32_t n_tokens, uint32_t depth, json_t **out,
                    struct error *error);

@@ -20,7 +20,7 @@ struct load_sweep {
     const struct run_hooks *hooks;
     struct load_target *target;
     json_t *points, *samples;
-    size_t n_points, n_planned;
+    size_t n_points, n_planned, n_answered;
     bool saturated;
     double best_requests, best_tokens; /* of all points */
     double closed_tokens;              /* best of the closed ones */
@@ -122,6 +122,8 @@ static int run_point(struct load_sweep *sweep, bool closed, double asked, bool *
         json_array_append_new(sweep->points, object);
         load_samples_json(&point, sweep->n_points, sweep->samples);
         sweep->saturated = sweep->saturated || why;
+        for (size_t i = 0; i < point.n; i++)
+            sweep->n_answered += load_answered(&point.slots[i]);
         sweep->best_requests = fmax(sweep->best_requests, requests);
         sweep->best_tokens = fmax(sweep->best_tokens, tokens);
         if (closed)
@@ -169,7 +171,7 @@ static int run_points(struct load_sweep *sweep, struct error *error)
 static json_t *document(struct load_sweep *sweep, const char *created, int status, const char *message)
 {
     json_t *o = json_object(), *tool = json_put_object(o, "tool");
-    bool any = sweep->best_requests > 0;
+    bool any = sweep->n_answered > 0;
     json_put_string(o, "schema", "llmind.load/1", "");
     json_put_string(o, "created", created, "");
     json_put_string(tool, "name", "llmind", "");

@@ -38,12 +38,13 @@ struct load_request {
 /* *out: {"schema": "llmind.load/1", "created", "tool", "status": "success" | "cancelled" | "failed",
  * "message"?, "target": {"url" | null, "model", "server" | null}, "request": {...as asked, seed too},
  * "points": [{"kind": "rate" | "concurrency", "asked", "sent", "ok", "short", "failed", "refused",
- *   "duration_s" (to the last answer), "offered_per_s", "requests_per_s", "output_tokens_per_s", "goodput",
+ *   "duration_s" (to the last answer), "offered_per_s", "requests_per_s" (answers that ended while requests
+ *   were due, by that time), "output_tokens_per_s" (tokens that came then, likewise), "goodput" (likewise),
  *   "in_flight": {"mean", "max"}, "ttft_ms": {"n", "mean", "p50", "p90", "p99", "max"}, "itl_ms",
  *   "tpot_ms" (a request's mean gap), "latency_ms", "late_ms" (how late the sender itself was): likewise,
  *   "saturated": bool, "why": "..." (of saturated), "failures": [{"message", "count"}]}],
- * "saturation": {"requests_per_s", "output_tokens_per_s"} | null, "samples": [{"point", "due_s", "late_ms",
- *   "outcome", "ttft_ms", "tpot_ms", "latency_ms", "prompt_tokens", "tokens"}]}.
+ * "saturation": {"requests_per_s", "output_tokens_per_s"} (the most that a point reached) | null, "samples":
+ * [{"point", "due_s", "late_ms", "outcome", "ttft_ms", "tpot_ms", "latency_ms", "prompt_tokens", "tokens"}]}.
  * p99 only from 100 values up. Unknown is null with "<name>_reason". A new reference, also when it was
  * cancelled or the target went away; NULL when nothing was begun. Errors: as remote_open or engine_open;
  * ERROR_INVALID, ERROR_LIMIT (what was asked); ERROR_CANCELLED; ERROR_IO (the target is gone). */

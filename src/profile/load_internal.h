@@ -51,6 +51,7 @@ struct load_point {
     double duration_s;
     uint64_t seed;
     uint64_t start_ns;
+    double window_s;         /* what came in it is counted: duration_s, less when the point was cut off */
     struct load_slot *slots; /* [n]: those that were due */
     size_t n;
     uint32_t in_flight_max;
@@ -68,8 +69,10 @@ double load_in_flight(const struct load_point *point, double from_s, double to_s
 /* Whether more came than was served: why, or NULL. best_before: output tokens/s of the best point with less
  * load (closed loops; 0: none). */
 const char *load_saturated(const struct load_point *point, double tokens_per_s, double best_before);
+/* What came within the window, also of answers that ended after it; and the answers that ended within it. */
 double load_tokens_per_s(const struct load_point *point);
 double load_requests_per_s(const struct load_point *point);
+bool load_answered(const struct load_slot *slot); /* in full or short */
 /* Elements of "points" and "samples". */
 json_t *load_point_json(const struct load_point *point, const struct load_request *request,
                         const char *saturated);

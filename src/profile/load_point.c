@@ -151,6 +151,8 @@ static int run_turn(struct turn *turn, const uint64_t *moments, size_t n, const 
     uint64_t drain_ns = point->start_ns + seconds(point->duration_s + fmax(DRAIN_LEAST_S, point->duration_s));
     while (!status && turn->n_active && clock_now_ns() < drain_ns)
         status = wait_a_little(turn, drain_ns, cancel, error);
+    double elapsed_s = (double)(clock_now_ns() - point->start_ns) / 1e9;
+    point->window_s = status ? fmin(elapsed_s, point->duration_s) : point->duration_s;
     give_up(turn);
     return status;
 }

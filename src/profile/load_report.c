@@ -1,49 +1,83 @@
-/* What a point showed. Percentiles are over requests, those of the gaps over all gaps of all answers; a p99
- * only where there are values enough to have one. */
+/* What a point showed. Rates are of what came while requests were due. Percentiles are over requests, those
+ * of the gaps over all gaps of all answers; a p99 only where there are values enough to have one. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "profile/json_put.h"
 #include "profile/load_internal.h"
+#include "profile/remote.h"
 #include "profile/stats.h"
 
 enum { P99_FROM = 100, MAX_FAILURE_KINDS = 8 };
 
-static bool answered(const struct load_slot *slot)
+bool load_answered(const struct load_slot *slot)
 {
     return slot->sample.outcome == OUTCOME_OK || slot->sample.outcome == OUTCOME_SHORT;
 }
 
 /* From the start to the last answer, and at least as long as requests were due. */
-static double window_s(const struct load_point *point)
+static double whole_s(const struct load_point *point)
 {
-    uint64_t end_ns = point->start_ns + (uint64_t)(point->duration_s * 1e9);
+    uint64_t end_ns = point->start_ns + (uint64_t)(point->window_s * 1e9);
     for (size_t i = 0; i < point->n; i++)
-        if (answered(&point->slots[i]) && point->slots[i].end_ns > end_ns)
+        if (load_answered(&point->slots[i]) && point->slots[i].end_ns > end_ns)
             end_ns = point->slots[i].end_ns;
     return (double)(end_ns - point->start_ns) / 1e9;
 }
 
-static size_t count_answered(const struct load_point *point)
+/* ---- within the window: what comes while everything drains says nothing about the load ---- */
+
+static double per_second(const struct load_point *point, double n)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < point->n; i++)
-        n += answered(&point->slots[i]);
-    return n;
+    return point->window_s > 0 ? n / point->window_s : 0;
+}
+
+/* Milliseconds of the window that were left when slot's request was due. */
+static double left_ms(const struct load_point *point, const struct load_slot *slot)
+{
+    return point->window_s * 1e3 + ((double)point->start_ns - (double)slot->due_ns) / 1e6;
+}
+
+static bool completed(const struct load_point *point, const struct load_slot *slot)
+{
+    return load_answered(slot) && (double)(slot->end_ns - slot->due_ns) / 1e6 <= left_ms(point, slot);
+}
+
+/* Of a slot's tokens those that came within the window. Of tokens that came several at a time the gaps are
+ * not known: they count evenly, backwards from the last one. */
+static double tokens_within(const struct load_point *point, const struct load_slot *slot)
+{
+    const struct sample *sample = &slot->sample;
+    double left = left_ms(point, slot), at = sample->value[METRIC_TTFT_MS], n = sample->generated_tokens;
+    if (!load_answered(slot) || !(at <= left))
+        return 0;
+    if (sample->value[METRIC_RESPONSE_MS] <= left)
+        return n;
+    if (sample->n_itl == 0) {
+        double late = (sample->value[METRIC_RESPONSE_MS] - left) / sample->value[METRIC_TPOT_MS];
+        return isfinite(late) ? fmax(n - late, 0) : n;
+    }
+    uint32_t here = 1;
+    while (here <= sample->n_itl && (at += (double)sample->itl_ms[here - 1]) <= left)
+        here++;
+    return here;
 }
 
 double load_requests_per_s(const struct load_point *point)
 {
-    return (double)count_answered(point) / window_s(point);
+    double n = 0;
+    for (size_t i = 0; i < point->n; i++)
+        n += completed(point, &point->slots[i]);
+    return per_second(point, n);
 }
 
 double load_tokens_per_s(const struct load_point *point)
 {
     double tokens = 0;
     for (size_t i = 0; i < point->n; i++)
-        tokens += answered(&point->slots[i]) ? point->slots[i].sample.generated_tokens : 0;
-    return tokens / window_s(point);
+        tokens += tokens_within(point, &point->slots[i]);
+    return per_second(point, tokens);
 }
 
 double load_in_flight(const struct load_point *point, double from_s, double to_s)
@@ -76,7 +110,7 @@ const char *load_saturated(const struct load_point *point, double tokens_per_s, 
 {
     size_t lost = 0;
     for (size_t i = 0; i < point->n; i++)
-        lost += !answered(&point->slots[i]);
+        lost += !load_answered(&point->slots[i]);
     if (point->n && lost * 100 >= point->n)
         return "1 % of the requests or more were refused or failed";
     if (point->closed)
@@ -117,7 +151,7 @@ static void put_metric(json_t *object, const char *name, const struct load_point
 {
     size_t n = 0;
     for (size_t i = 0; i < point->n; i++)
-        if (answered(&point->slots[i]))
+        if (load_answered(&point->slots[i]))
             values[n++] = point->slots[i].sample.value[metric];
     put_percentiles(object, name, values, n, "no answer had one");
 }
@@ -131,23 +165,39 @@ static void put_lateness(json_t *object, const struct load_point *point, double 
     put_percentiles(object, "late_ms", values, n, "nothing was sent");
 }
 
+/* Tokens that were counted, and came several at a time. */
+static bool no_gaps(const struct sample *sample)
+{
+    return sample->generated_tokens > 1 && sample->n_itl == 0;
+}
+
+static bool several(const struct load_point *point)
+{
+    for (size_t i = 0; i < point->n; i++)
+        if (load_answered(&point->slots[i]) && no_gaps(&point->slots[i].sample))
+            return true;
+    return false;
+}
+
 static void put_gaps(json_t *object, const struct load_point *point)
 {
     size_t n = 0, at = 0;
     for (size_t i = 0; i < point->n; i++)
-        n += answered(&point->slots[i]) ? point->slots[i].sample.n_itl : 0;
+        n += load_answered(&point->slots[i]) ? point->slots[i].sample.n_itl : 0;
     double *values = n ? calloc(n, sizeof *values) : NULL;
     for (size_t i = 0; values && i < point->n; i++)
-        for (uint32_t k = 0; answered(&point->slots[i]) && k < point->slots[i].sample.n_itl; k++)
+        for (uint32_t k = 0; load_answered(&point->slots[i]) && k < point->slots[i].sample.n_itl; k++)
             values[at++] = (double)point->slots[i].sample.itl_ms[k];
-    put_percentiles(object, "itl_ms", values, at, "no answer had two tokens that were counted");
+    put_percentiles(object, "itl_ms", values, at,
+                    several(point) ? REMOTE_SEVERAL_REASON : "no answer had two tokens that were counted");
     free(values);
 }
 
 static bool within_limits(const struct load_slot *slot, const struct load_request *request)
 {
     double ttft = slot->sample.value[METRIC_TTFT_MS], gap = slot->sample.value[METRIC_TPOT_MS];
-    return answered(slot) && ttft <= request->ttft_limit_ms && (isnan(gap) || gap <= request->itl_limit_ms);
+    return load_answered(slot) && ttft <= request->ttft_limit_ms &&
+           (isnan(gap) || gap <= request->itl_limit_ms);
 }
 
 static void put_failures(json_t *object, const struct load_point *point)
@@ -156,7 +206,7 @@ static void put_failures(json_t *object, const struct load_point *point)
     size_t counts[MAX_FAILURE_KINDS] = {0}, kinds = 0, others = 0;
     for (size_t i = 0; i < point->n; i++) {
         const char *message = point->slots[i].sample.message;
-        if (answered(&point->slots[i]))
+        if (load_answered(&point->slots[i]))
             continue;
         size_t k = 0;
         while (k < kinds && strcmp(messages[k], message) != 0)
@@ -184,22 +234,21 @@ static void put_counts(json_t *object, const struct load_point *point, const str
     for (size_t i = 0; i < point->n; i++) {
         const struct load_slot *slot = &point->slots[i];
         sent += slot->sent;
-        ok += answered(slot);
+        ok += load_answered(slot);
         short_ones += slot->sample.outcome == OUTCOME_SHORT;
-        refused += slot->refused && !answered(slot);
-        good += within_limits(slot, request);
+        refused += slot->refused && !load_answered(slot);
+        good += completed(point, slot) && within_limits(slot, request);
     }
-    double seconds = window_s(point);
     json_put_integer(object, "sent", sent);
     json_put_integer(object, "ok", ok);
     json_put_integer(object, "short", short_ones);
     json_put_integer(object, "failed", point->n - ok - refused);
     json_put_integer(object, "refused", refused);
-    json_put_number(object, "duration_s", seconds, "");
+    json_put_number(object, "duration_s", whole_s(point), "");
     json_put_number(object, "offered_per_s", (double)point->n / point->duration_s, "");
-    json_put_number(object, "requests_per_s", (double)ok / seconds, "");
+    json_put_number(object, "requests_per_s", load_requests_per_s(point), "");
     json_put_number(object, "output_tokens_per_s", load_tokens_per_s(point), "");
-    json_put_number(object, "goodput", (double)good / seconds, "");
+    json_put_number(object, "goodput", per_second(point, (double)good), "");
 }
 
 json_t *load_point_json(const struct load_point *point, const struct load_request *request,
@@ -244,7 +293,9 @@ void load_samples_json(const struct load_point *point, size_t index, json_t *sam
         if (slot->sample.message[0])
             json_put_string(o, "message", slot->sample.message, "");
         json_put_number(o, "ttft_ms", value[METRIC_TTFT_MS], "no token came");
-        json_put_number(o, "tpot_ms", value[METRIC_TPOT_MS], "fewer than two tokens that were counted");
+        json_put_number(o, "tpot_ms", value[METRIC_TPOT_MS],
+                        no_gaps(&slot->sample) ? "all tokens came at once"
+                                               : "fewer than two tokens that were counted");
         json_put_number(o, "latency_ms", value[METRIC_RESPONSE_MS], "no token came");
         json_put_integer(o, "prompt_tokens", slot->sample.prompt_tokens);
         json_put_integer(o, "tokens", slot->sample.generated_tokens);

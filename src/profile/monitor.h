@@ -13,10 +13,11 @@ struct monitor;
 
 enum {
     MONITOR_HZ = 10,
-    MONITOR_MAX_SAMPLES = 36000,  /* an hour; longer runs halve the rate, as often as needed */
-    MONITOR_MAX_BYTES = 32 << 20, /* of samples; machines of very many cores halve earlier */
-    MONITOR_MAX_PHASES = 4096,    /* what comes after them is in no phase */
-    MONITOR_MAX_PHASE_NAME = 160  /* bytes; longer names are cut */
+    MONITOR_MAX_SAMPLES = 36000, /* an hour; longer runs halve the rate, as often as needed */
+    MONITOR_MAX_BYTES =
+        6 << 20,               /* of samples: some 8 MB of JSON; machines of very many cores halve earlier */
+    MONITOR_MAX_PHASES = 4096, /* what comes after them is in no phase */
+    MONITOR_MAX_PHASE_NAME = 160 /* bytes; longer names are cut */
 };
 
 /* root: "" for this machine, or a recorded tree. ERROR_MEMORY, ERROR_LIMIT (a long root, no thread). */

@@ -110,6 +110,11 @@ const char *pairs_verdict_name(enum pairs_verdict verdict)
     return names[verdict];
 }
 
+bool pairs_clear(const struct pairs *pairs)
+{
+    return pairs->high - pairs->low < PAIRS_CLEAR_WIDTH; /* NaN: false */
+}
+
 /* Percent with as many digits as are worth reading. */
 static void percent(char *out, size_t capacity, double fraction)
 {
@@ -132,7 +137,8 @@ void pairs_text(const struct pairs *pairs, char *out, size_t capacity)
     percent(low, sizeof low, pairs->low);
     percent(high, sizeof high, pairs->high);
     if (pairs->verdict == PAIRS_SAME)
-        snprintf(out, capacity, "no real difference (%s %% [%s, %s])", change, low, high);
+        snprintf(out, capacity, "%s (%s %% [%s, %s])", pairs_clear(pairs) ? "no real difference" : "unclear",
+                 change, low, high);
     else
         snprintf(out, capacity, "%s %% [%s, %s]%s", change, low, high,
                  pairs->verdict == PAIRS_UNKNOWN ? ", too few pairs for a verdict" : "");

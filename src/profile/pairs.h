@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #define PAIRS_MARGIN 0.02
+#define PAIRS_CLEAR_WIDTH 0.20
 /* By how much the mean of a session is off from that of other sessions of the same thing on the same machine
  * (standard deviation, log units), where nobody has measured it: neighbours, heat, where memory came to lie.
  */
@@ -19,7 +20,7 @@
 
 enum pairs_verdict {
     PAIRS_UNKNOWN, /* fewer than 3 pairs; unpaired: fewer than 2 of one side */
-    PAIRS_SAME,    /* no real difference: not shown to be outside the margin */
+    PAIRS_SAME,    /* not shown to be outside the margin: no real difference, if pairs_clear */
     PAIRS_HIGHER,  /* b is really higher than a */
     PAIRS_LOWER
 };
@@ -50,7 +51,12 @@ void pairs_compare_sides(const struct pairs_side *a, const struct pairs_side *b,
                          struct pairs *out);
 const char *
 pairs_verdict_name(enum pairs_verdict verdict); /* "unknown", "no_real_difference", "higher", "lower" */
-/* "+31 % [+27, +35]" or "no real difference (+0.4 % [-1.1, +1.9])" into out. */
+/* Whether the interval is narrow enough (PAIRS_CLEAR_WIDTH) that "no real difference" follows from its not
+ * being outside the margin. From -40 % to +40 % follows nothing: that is unclear, neither sameness nor a
+ * failure. Looks at low and high only; what is not known is not clear. */
+bool pairs_clear(const struct pairs *pairs);
+/* "+31 % [+27, +35]", "no real difference (+0.4 % [-1.1, +1.9])" or "unclear (+4.0 % [-21, +36])" into out.
+ */
 void pairs_text(const struct pairs *pairs, char *out, size_t capacity);
 
 #endif

@@ -209,6 +209,10 @@ json_t *remote_info(const struct remote *remote)
     int counted = atomic_load(&remote->counted);
     if (counted)
         json_put_string(info, "tokens_counted_by", counted == 1 ? "usage" : "tokenizer", "");
+    json_t *refused = json_put_array(info, "refused_fields");
+    for (unsigned i = 0; i < EXTRAS; i++)
+        if (atomic_load(&remote->refused) & 1u << i)
+            json_array_append_new(refused, json_string(extra_names[i]));
     return info;
 }
 
@@ -331,6 +335,7 @@ static void no_answer(const struct remote_call *call, enum target_outcome outcom
     struct target_trace trace = {.outcome = outcome, .error = *why};
     trace.timings.prompt_tokens = call->chunks.prompt_tokens;
     sample_from_trace(&trace, out);
+    out->cached_tokens = call->chunks.has_cached ? call->chunks.cached_tokens : REMOTE_CACHED_UNKNOWN;
 }
 
 /* What can be said of an answer whose tokens nobody counted, and of how they came. */
@@ -346,7 +351,12 @@ static void add_client_view(const struct remote_call *call, const struct target_
         if (computed > 0 && ttft_ms > 0)
             out->value[METRIC_PREFILL_TPS] = computed / ttft_ms * 1000;
     }
-    if (out->outcome == OUTCOME_OK && call->count.spread)
+    out->cached_tokens = call->chunks.has_cached ? t->cached_tokens : REMOTE_CACHED_UNKNOWN;
+    if (out->outcome == OUTCOME_OK && call->count.several)
+        snprintf(out->message, sizeof out->message,
+                 "%u tokens came in %u pieces, several at a time: the gaps between them were not seen",
+                 call->count.tokens, call->chunks.count);
+    else if (out->outcome == OUTCOME_OK && call->count.spread)
         snprintf(out->message, sizeof out->message,
                  "%u tokens came in %u pieces: the gaps between tokens are spread over them",
                  call->count.tokens, call->chunks.count);
@@ -377,7 +387,7 @@ int remote_call_finish(struct remote *remote, struct remote_call *call, uint64_t
     struct target_trace trace = {0};
     int status = remote_chunks_trace(&call->chunks, start_ns, remote->tokenizer, &trace, &call->count, error);
     if (!status) {
-        sample_from_trace(&trace, out);
+        remote_chunks_sample(&trace, &call->count, out);
         add_client_view(call, &trace, out);
         if (call->count.tokens)
             atomic_store(&remote->counted, call->chunks.has_usage ? 1 : 2);

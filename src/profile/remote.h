@@ -25,6 +25,11 @@
 
 struct remote;
 
+/* Of a sample's cached_tokens: the server does not report them. */
+#define REMOTE_CACHED_UNKNOWN UINT32_MAX
+/* Why there are no gaps between tokens (remote_chunks.h). */
+#define REMOTE_SEVERAL_REASON "the server sends several tokens at a time"
+
 struct remote_options {
     const char *url;     /* "http://127.0.0.1:8080" or with "/v1" */
     const char *model;   /* NULL: the first of its /v1/models */
@@ -39,8 +44,9 @@ struct remote_options {
 int remote_open(const struct remote_options *options, struct remote **out, struct error *error);
 void remote_close(struct remote *remote); /* NULL is legal */
 const char *remote_model(const struct remote *remote);
-/* {"url", "model", "server" (its Server header, or null), "tokens_counted_by"}: the report's "target"; a new
- * reference, NULL when memory is short. */
+/* {"url", "model", "server" (its Server header, or null), "tokens_counted_by", "refused_fields" (of requests:
+ * it does not know them, and they are not sent)}: the report's "target"; a new reference, NULL when memory is
+ * short. */
 json_t *remote_info(const struct remote *remote);
 
 struct remote_run {
@@ -53,9 +59,10 @@ struct remote_run {
     uint64_t nonce; /* no two of a run alike: the prompt's unique beginning */
 };
 /* Times as the client sees them, from before the request is sent. 0 also when it went wrong: out->outcome
- * says so. A sample whose tokens are spread over chunks is OK and says so in its message. Blocking; any
- * number of threads at once. Fields that a server refuses with 400 (ignore_eos, cache_prompt, ...) are left
- * out from then on. Errors: ERROR_CANCELLED, ERROR_MEMORY. */
+ * says so. A sample whose tokens came several at a time, or are spread over chunks, is OK and says so in its
+ * message; of the former there are no gaps. Blocking; any number of threads at once. Fields that a server
+ * refuses with 400 (ignore_eos, cache_prompt, ...) are left out from then on. Errors: ERROR_CANCELLED,
+ * ERROR_MEMORY. */
 int remote_do(struct remote *remote, const struct remote_run *run, struct sample *out, struct error *error);
 
 /* 0, or why it does not answer any more (ERROR_IO); a few seconds at most. */

@@ -3,6 +3,7 @@
 #include "profile/remote_chunks.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -224,7 +225,8 @@ static uint32_t tokens_after(const struct remote_chunks *chunks, uint32_t i, uin
     return i + 1 + (uint32_t)(all_bytes ? more * bytes_before / all_bytes : 0);
 }
 
-static void spread(const struct remote_chunks *chunks, uint32_t tokens, struct target_trace *out)
+static void spread(const struct remote_chunks *chunks, uint32_t tokens, struct target_trace *out,
+                   struct remote_count *count)
 {
     uint64_t all_bytes = 0, bytes = 0;
     bool along = counts_along(chunks, tokens);
@@ -238,7 +240,22 @@ static void spread(const struct remote_chunks *chunks, uint32_t tokens, struct t
         uint64_t before = i ? chunks->items[i - 1].ns : chunk->ns;
         for (uint32_t k = 1; k <= here; k++)
             out->token_ns[out->n_tokens++] = before + (uint64_t)((double)(chunk->ns - before) * k / here);
+        count->several = count->several || here > 1;
     }
+}
+
+/* Chunks that are read at once have one stamp, like tokens of one chunk. Now and then that happens to every
+ * client; where it is the rule, two tokens a stamp or more, they are sent so. */
+static void count_stamps(const struct target_trace *trace, struct remote_count *count)
+{
+    const uint64_t *ns = trace->token_ns;
+    uint32_t n = trace->n_tokens, stamps = n > 0;
+    for (uint32_t i = 1; i < n; i++)
+        stamps += ns[i] != ns[i - 1];
+    count->first = n > 0;
+    while (count->first < n && ns[count->first] == ns[0])
+        count->first++;
+    count->several = count->several || (n > 1 && stamps <= n / 2);
 }
 
 static void judge(const struct remote_chunks *chunks, const struct remote_count *count,
@@ -281,7 +298,8 @@ int remote_chunks_trace(struct remote_chunks *chunks, uint64_t start_ns, const s
     out->capacity = n;
     count->spread = n > 0 && n != chunks->count;
     if (n > 0)
-        spread(chunks, n, out);
+        spread(chunks, n, out, count);
+    count_stamps(out, count);
     judge(chunks, count, out);
     out->timings.accepted_ns = start_ns;
     if (chunks->count) {
@@ -292,4 +310,25 @@ int remote_chunks_trace(struct remote_chunks *chunks, uint64_t start_ns, const s
     out->timings.cached_tokens = chunks->cached_tokens;
     out->timings.generated_tokens = n;
     return 0;
+}
+
+void remote_chunks_sample(const struct target_trace *trace, const struct remote_count *count,
+                          struct sample *out)
+{
+    static const enum metric gaps[] = {METRIC_ITL_P50_MS, METRIC_ITL_P90_MS, METRIC_ITL_P99_MS,
+                                       METRIC_ITL_MAX_MS};
+    const struct engine_timings *t = &trace->timings;
+    sample_from_trace(trace, out);
+    if (count->first > 1) {
+        double later = (double)trace->n_tokens - count->first;
+        double ms = (double)(t->last_token_ns - t->first_token_ns) / 1e6;
+        bool any = later > 0 && ms > 0;
+        out->value[METRIC_DECODE_TPS] = any ? later / ms * 1000 : NAN;
+        out->value[METRIC_TPOT_MS] = any ? ms / later : NAN;
+    }
+    if (!count->several)
+        return;
+    for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++)
+        out->value[gaps[i]] = NAN;
+    sample_free(out);
 }

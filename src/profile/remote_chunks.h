@@ -6,6 +6,10 @@
  * the tokens are spread over the chunks (by the server's running count where it sends one, else by the length
  * of their text), each chunk's own gap is divided by its tokens, and the record is marked `spread`.
  *
+ * What came with the first stamp was not decoded between the first stamp and the last: rates leave all of it
+ * out, not one token only. And where tokens come several at a time, nobody saw the gaps between them: there
+ * are none then, neither percentiles nor a list.
+ *
  * Everything here is what a stranger wrote: sizes and counts are checked against what was asked for.
  */
 #ifndef LLMIND_PROFILE_REMOTE_CHUNKS_H
@@ -17,6 +21,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "profile/metrics.h"
 #include "profile/target.h"
 #include "text/tokenizer.h"
 
@@ -48,7 +53,9 @@ int remote_chunks_take(struct remote_chunks *chunks, const char *data, size_t le
 
 struct remote_count {
     uint32_t tokens;    /* 0: not known */
+    uint32_t first;     /* of them: those with the first stamp */
     bool spread;        /* chunks were not tokens one by one */
+    bool several;       /* tokens came several at a time: the gaps between them were not seen */
     const char *reason; /* why tokens are not known */
 };
 /* The record of the answer; start_ns: when the request was sent (or was due). tokenizer may be NULL. Fills
@@ -56,5 +63,9 @@ struct remote_count {
  * zero; free it with target_trace_free. */
 int remote_chunks_trace(struct remote_chunks *chunks, uint64_t start_ns, const struct tokenizer *tokenizer,
                         struct target_trace *out, struct remote_count *count, struct error *error);
+/* The figures of that record. Decode rate and TPOT count the tokens after the first `count->first`; NaN when
+ * all came at once. sample_free. */
+void remote_chunks_sample(const struct target_trace *trace, const struct remote_count *count,
+                          struct sample *out);
 
 #endif

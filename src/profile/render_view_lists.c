@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "profile/analysis.h"
 #include "profile/clean.h"
 #include "profile/compared.h"
 #include "profile/format.h"
@@ -43,12 +44,15 @@ static const char *best_sentence(struct view *view, const json_t *report)
             continue;
         double change = json_get_number(item, "change_pct"), low = json_get_number(item, "ci95.0"),
                high = json_get_number(item, "ci95.1");
-        const char *label = view_text(view, item, "label", "-", VIEW_NAME);
+        const char *label = view_text(view, item, "label", "-", VIEW_NAME), *doubt = analysis_doubt(report);
+        const char *but = doubt ? "; " : "";
+        doubt = doubt ? doubt : "";
         if (isnan(change + low + high) || fabs(change) + fabs(low) + fabs(high) > 1e6)
-            return view_format(view, "%s is the best, and really better than the baseline.", label);
+            return view_format(view, "%s is the best, and really better than the baseline%s%s.", label, but,
+                               doubt);
         int digits = fabs(change) < 9.95 ? 1 : 0;
-        return view_format(view, "%s: %+.*f %% %s [95 %% CI %+.*f, %+.*f] against the baseline.", label,
-                           digits, change, compared_name(item), digits, low, digits, high);
+        return view_format(view, "%s: %+.*f %% %s [95 %% CI %+.*f, %+.*f] against the baseline%s%s.", label,
+                           digits, change, compared_name(item), digits, low, digits, high, but, doubt);
     }
     if (compared == 0)
         return "";

@@ -5,6 +5,7 @@
 #include "profile/compared.h"
 #include "profile/format.h"
 #include "profile/json_get.h"
+#include "profile/pairs.h"
 #include "profile/render_view.h"
 
 const char *view_spread(char out[VIEW_CELL], const json_t *stats)
@@ -90,10 +91,13 @@ static void change_cell(struct table *table, const json_t *json)
 static const char *verdict_words(const json_t *json)
 {
     int verdict = compared_verdict(json);
-    return verdict > 0                                          ? "better"
-           : verdict < 0                                        ? "worse"
-           : json_get_is(json, "verdict", "no_real_difference") ? "no real difference"
-                                                                : "not known";
+    struct pairs pairs = {.low = json_get_number(json, "ci95.0") / 100,
+                          .high = json_get_number(json, "ci95.1") / 100};
+    return verdict > 0                                           ? "better"
+           : verdict < 0                                         ? "worse"
+           : !json_get_is(json, "verdict", "no_real_difference") ? "not known"
+           : pairs_clear(&pairs)                                 ? "no real difference"
+                                                                 : "unclear";
 }
 
 /* Whether row i of n is shown; the others are counted. */

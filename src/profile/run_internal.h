@@ -72,6 +72,9 @@ struct run {
 
     struct scenario_list plan;
     struct run_test *tests; /* [n_tests] of plan.count: those that were begun */
+    double slower;          /* than expected the warm-ups were, 1 or more; 0: none was made */
+    bool no_configurations; /* the time was up before them */
+    double tests_until_s;   /* of run_elapsed_s: where tests end in a run with a budget; 0: at the budget */
     size_t n_tests;
 
     /* parts of the report; NULL: not there, with the reason where there is one */
@@ -109,7 +112,10 @@ typedef int (*run_measure)(struct run *run, const struct scenario *scenario, boo
                            struct lab_result *out, struct error *error);
 /* Every test of run->plan: a warm-up of the same shape, then the repeats, with the gate closed, and done
  * again when something was served meanwhile. An ERROR_IO of measure becomes a sample, and `revive` (may be
- * NULL) is asked to make things whole again. Errors: ERROR_CANCELLED, ERROR_MEMORY, ERROR_IO (revive failed).
+ * NULL) is asked to make things whole again. In a run with a budget, tests and repeats that would end too
+ * late are left out and told in run->cuts; the first test gets a repeat whatever it takes, the first prefill
+ * and decode tests get theirs where the whole budget allows. Errors: ERROR_CANCELLED, ERROR_MEMORY, ERROR_IO
+ * (revive failed).
  */
 int run_each_test(struct run *run, run_measure measure, int (*revive)(struct run *run, struct error *error),
                   struct error *error);
@@ -126,7 +132,10 @@ int run_trace(struct run *run, struct error *error);
 /* The lab is gone: opens another, a few times in a run. Errors: as lab_open; ERROR_IO: too often. */
 int run_revive(struct run *run, struct error *error);
 bool run_wants_configurations(const struct run *run);
-uint32_t run_deepest(const struct run *run); /* depth of the deepest test planned */
+/* In a run with a budget, behind the tests: configurations whose baseline alone would end too late are not
+ * wanted any more, and run->cuts says so. */
+void run_cut_configurations(struct run *run);
+uint32_t run_deepest(const struct run *run); /* depth of the deepest test planned, then of those begun */
 /* run.c: what this machine can do at most, with the threads and the ISA of the lab. What fails is a reason.
  * Errors: ERROR_CANCELLED. */
 int run_measure_ceilings(struct run *run, struct error *error);

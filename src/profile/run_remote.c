@@ -9,9 +9,11 @@
 #include <string.h>
 
 #include "platform/clock.h"
+#include "profile/json_get.h"
 #include "profile/json_put.h"
 #include "profile/remote_internal.h"
 #include "profile/run_internal.h"
+#include "profile/run_remote.h"
 
 /* Planned for a server that does not say how long its contexts are: its deepest test may be refused, and then
  * says so. */
@@ -91,7 +93,7 @@ static void explain(struct run *run)
     if (spread)
         run_note(run,
                  "in %u of %u runs the server did not send one token at a time, or did not count them; "
-                 "the samples say so",
+                 "the samples say so, and have no gaps between tokens where these were not seen",
                  spread, all);
 }
 
@@ -158,4 +160,88 @@ int run_remote(struct run *run, struct error *error)
     remote_close(run->remote);
     run->remote = NULL;
     return status;
+}
+
+/* ---- the report ---- */
+
+static bool refuses(const json_t *fields, const char *name)
+{
+    size_t n = json_array_size(fields);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(json_string_value(json_array_get(fields, i)), name) == 0)
+            return true;
+    return false;
+}
+
+static const char NO_CACHED[] = "the server does not report cached tokens";
+
+/* Of the runs that count, NULL: all are known to be cold. */
+static const char *why_not_cold(const struct run *run)
+{
+    uint32_t all = 0;
+    for (size_t i = 0; i < run->n_tests; i++)
+        for (uint32_t k = 0; k < run->tests[i].n_results; k++) {
+            const struct sample *sample = &run->tests[i].results[k].sample;
+            if (sample->outcome == OUTCOME_OK && sample->cached_tokens == REMOTE_CACHED_UNKNOWN)
+                return NO_CACHED;
+            all += sample->outcome == OUTCOME_OK;
+        }
+    return all ? NULL : "no run ended well";
+}
+
+void run_remote_protocol(const struct run *run, json_t *protocol)
+{
+    const json_t *refused = json_object_get(run->target, "refused_fields");
+    const char *unsent = "the target was not reached", *warm = refused ? why_not_cold(run) : unsent;
+    if (refused) {
+        json_put_bool(protocol, "greedy", !refuses(refused, "temperature"));
+        json_put_bool(protocol, "ignore_eos", !refuses(refused, "ignore_eos"));
+    } else {
+        json_put_null(protocol, "greedy", unsent);
+        json_put_null(protocol, "ignore_eos", unsent);
+    }
+    if (warm)
+        json_put_null(protocol, "cold_prompts", warm);
+}
+
+/* Tokens were counted, and came several at a time. */
+static bool no_gaps(const struct sample *sample)
+{
+    return sample->outcome == OUTCOME_OK && sample->generated_tokens > 1 && sample->n_itl == 0;
+}
+
+static void explain_gaps(json_t *figures)
+{
+    static const enum metric metrics[] = {METRIC_ITL_P50_MS, METRIC_ITL_P90_MS, METRIC_ITL_P99_MS,
+                                          METRIC_ITL_MAX_MS, METRIC_TPOT_MS,    METRIC_DECODE_TPS};
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
+        if (json_is_null(json_object_get(figures, metric_name(metrics[i]))))
+            json_put_null(figures, metric_name(metrics[i]), REMOTE_SEVERAL_REASON);
+}
+
+static void correct_sample(const struct sample *sample, json_t *o)
+{
+    if (sample->cached_tokens == REMOTE_CACHED_UNKNOWN &&
+        (sample->prompt_tokens || sample->outcome == OUTCOME_OK))
+        json_put_null(o, "cached_tokens", NO_CACHED);
+    if (sample->outcome == OUTCOME_OK && sample->prompt_tokens == 0)
+        json_put_null(o, "prompt_tokens", "the server's stream has no usage figures");
+    if (no_gaps(sample))
+        explain_gaps(o);
+}
+
+void run_remote_tests(const struct run *run, json_t *tests)
+{
+    for (size_t i = 0; i < run->n_tests; i++) {
+        const struct run_test *test = &run->tests[i];
+        json_t *o = json_array_get(tests, i), *samples = json_object_get(o, "samples");
+        uint32_t several = 0;
+        correct_sample(&test->warmup.sample, json_object_get(o, "warmup"));
+        for (uint32_t k = 0; k < test->n_results; k++) {
+            correct_sample(&test->results[k].sample, json_array_get(samples, k));
+            several += no_gaps(&test->results[k].sample);
+        }
+        if (several && several == test->outcomes[OUTCOME_OK])
+            explain_gaps(json_object_get(o, "summary"));
+    }
 }

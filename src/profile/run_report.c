@@ -12,6 +12,7 @@
 #include "profile/json_get.h"
 #include "profile/json_put.h"
 #include "profile/run_internal.h"
+#include "profile/run_remote.h"
 
 static const char untold[] = "this system does not tell";
 
@@ -99,8 +100,10 @@ static json_t *protocol_json(const struct run *run)
     json_put_integer(o, "repeats", run->repeats);
     json_put_integer(o, "warmups", 1);
     json_put_bool(o, "greedy", true);
-    json_put_bool(o, "ignore_eos", !run->target);
+    json_put_bool(o, "ignore_eos", true);
     json_put_bool(o, "cold_prompts", true);
+    if (run->target)
+        run_remote_protocol(run, o);
     json_put_bool(o, "traced", false);
     json_put_number(o, "budget_s", run->budget_s > 0 ? run->budget_s : NAN, "only quick mode has a budget");
     json_object_set(o, "cuts", run->cuts);
@@ -116,7 +119,10 @@ static void put_sensor(json_t *o, const char *key, const struct run *run, const 
     if (!series)
         series = json_get_where(run->sensors, "series", "id", kind);
     const char *reason = run->sensors ? json_get_text(series, "reason", untold) : run->sensors_reason;
-    json_put_number(o, key, json_get_number(series, figure), *reason ? reason : untold);
+    if (json_get_is(series, "quality", "nominal"))
+        json_put_null(o, key, "the system tells only the nominal value, which says nothing of this run");
+    else
+        json_put_number(o, key, json_get_number(series, figure), *reason ? reason : untold);
 }
 
 static json_t *host_json(const struct run *run)
@@ -205,7 +211,10 @@ json_t *run_report(const struct run *run, int status, const char *message)
     put_part(o, "ceilings", run->ceilings, run->ceilings_reason[0] ? run->ceilings_reason : no_lab(run));
     put_part(o, "sensors", run->sensors, run->sensors_reason);
     json_object_set_new(o, "summary", run_summary_json(run));
-    json_object_set_new(o, "tests", run_tests_json(run));
+    json_t *tests = run_tests_json(run);
+    if (run->target)
+        run_remote_tests(run, tests);
+    json_object_set_new(o, "tests", tests);
     json_object_set(o, "configurations", run->configurations);
     json_object_set(o, "traces", run->traces);
     put_part(o, "comparison", run->comparison,

@@ -1,10 +1,13 @@
 /* Tests as JSON: every raw sample, and what is worked out from them. Unknown is null beside its reason. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "profile/json_get.h"
 #include "profile/json_put.h"
 #include "profile/run_internal.h"
+
+#define MFU_LIMIT 1.05 /* of the measured peak: more than noise explains */
 
 static json_t *sample_json(const struct run_test *test, const struct lab_result *result, bool timed)
 {
@@ -59,6 +62,25 @@ static double peak_gflops(const struct run *run)
     return json_get_positive(run->ceilings, floats ? "f32.value" : "int8.value");
 }
 
+/* As MBU: what cannot be is no figure. */
+static void put_mfu(json_t *o, const struct run *run, const struct run_test *test, const char *no_prefill)
+{
+    char refused[200];
+    double mfu = test->prefill_gflops.n ? test->prefill_gflops.median / peak_gflops(run) : NAN;
+    const char *reason =
+        test->prefill_gflops.n ? "the arithmetic peak of this machine was not measured" : no_prefill;
+    if (mfu > MFU_LIMIT) {
+        snprintf(
+            refused, sizeof refused,
+            "refused: %.0f %% of the measured arithmetic peak, and up to %.0f %% is taken for noise; the "
+            "operations are counted wrongly, or the host's speed changed after the peak was measured",
+            100 * mfu, 100 * MFU_LIMIT);
+        reason = refused;
+        mfu = NAN;
+    }
+    json_put_number(o, "mfu", mfu, reason);
+}
+
 static json_t *roofline_json(const struct run *run, const struct run_test *test)
 {
     const char *none = test->remote ? RUN_REMOTE_REASON : run_test_reason(test, METRIC_TPOT_MS);
@@ -75,9 +97,7 @@ static json_t *roofline_json(const struct run *run, const struct run_test *test)
                    test->remote ? RUN_REMOTE_REASON : "the read bandwidth could not be probed");
     json_put_stats(o, "mbu", &test->mbu, test->mbu_reason);
     json_put_stats(o, "prefill_gflops", &test->prefill_gflops, no_prefill);
-    json_put_number(o, "mfu", test->prefill_gflops.n ? test->prefill_gflops.median / peak_gflops(run) : NAN,
-                    test->prefill_gflops.n ? "the arithmetic peak of this machine was not measured"
-                                           : no_prefill);
+    put_mfu(o, run, test, no_prefill);
     return o;
 }
 

@@ -1,6 +1,7 @@
 /* The timed tests, by the protocol: a warm-up of the same shape, kept apart, then the repeats. While a repeat
  * is timed the gate is closed; one that overlapped with served work all the same is done again. Whoever
- * measures (a lab, a remote server) is a function.
+ * measures (a lab, a remote server) is a function. When the time of a budget is up, what is left is left out
+ * and told.
  */
 #include <math.h>
 #include <stdio.h>
@@ -113,17 +114,93 @@ static int repeat(struct run *run, const struct measurer *by, struct run_test *t
     return 0;
 }
 
-static int run_test(struct run *run, const struct measurer *by, struct run_test *test, struct error *error)
+/* ---- the clock, in a run with a budget ---- */
+
+/* How wrong the estimates were so far. */
+struct pace {
+    double real_s, expected_s;
+};
+
+static double expected_s(const struct run *run, const struct pace *pace, const struct scenario *scenario)
+{
+    double slower = pace->expected_s > 0 ? fmax(1, pace->real_s / pace->expected_s) : 1;
+    return slower * scenario_seconds(scenario, run->prefill_tps, run->decode_tps);
+}
+
+static bool kind_was_run(const struct run *run, enum scenario_kind kind)
+{
+    for (size_t i = 0; i < run->n_tests; i++)
+        if (run->tests[i].scenario.kind == kind)
+            return true;
+    return false;
+}
+
+/* What the first tests of kinds to come take, those behind item i of the plan: a warm-up and a repeat each.
+ */
+static double reserved_s(const struct run *run, const struct pace *pace, size_t i)
+{
+    bool seen[] = {[SCENARIO_PROMPT] = false, [SCENARIO_PREFILL] = false, [SCENARIO_DECODE] = false};
+    double seconds = 0;
+    seen[run->plan.items[i].kind] = true;
+    for (size_t k = i + 1; k < run->plan.count; k++) {
+        const struct scenario *next = &run->plan.items[k];
+        if (!seen[next->kind] && !kind_was_run(run, next->kind))
+            seconds += 2 * expected_s(run, pace, next);
+        seen[next->kind] = true;
+    }
+    return seconds;
+}
+
+/* Whether what takes so long, from now on, ends too late. The first test of a kind may use all of the budget;
+ * the others leave room for those, and for what comes behind the tests. */
+static bool too_late(const struct run *run, double seconds, bool first_of_kind, double reserve_s)
+{
+    if (!(run->budget_s > 0))
+        return false;
+    double now_s = run_elapsed_s(run);
+    if (first_of_kind)
+        return now_s + seconds > run->budget_s;
+    bool ends_earlier = run->tests_until_s > 0 && run->tests_until_s < run->budget_s;
+    return now_s + seconds > (ends_earlier ? run->tests_until_s : run->budget_s) ||
+           now_s + seconds + reserve_s > run->budget_s;
+}
+
+static void cut_test(struct run *run, const struct scenario *scenario)
+{
+    json_array_append_new(run->cuts, json_sprintf("%s left out: the time was up", scenario->label));
+}
+
+static void cut_repeats(struct run *run, const struct scenario *scenario, uint32_t from)
+{
+    json_t *text = from == run->repeats
+                       ? json_sprintf("%s, repeat %u left out: the time was up", scenario->label, from)
+                       : json_sprintf("%s, repeats %u to %u left out: the time was up", scenario->label, from,
+                                      run->repeats);
+    json_array_append_new(run->cuts, text);
+}
+
+/* ---- all tests ---- */
+
+static int run_test(struct run *run, const struct measurer *by, struct run_test *test, struct pace *pace,
+                    double reserve_s, struct error *error)
 {
     double seconds = scenario_seconds(&test->scenario, run->prefill_tps, run->decode_tps);
-    double done_s = run->done_s + seconds * (run->repeats + 1);
+    double done_s = run->done_s + seconds * (run->repeats + 1), begin_s = run_elapsed_s(run);
     test->results = calloc(run->repeats, sizeof *test->results);
     if (!test->results)
         return error_memory(error, "the samples of a test", run->repeats * sizeof *test->results);
     int status = warm_up(run, by, test, error);
+    double real_s = run_elapsed_s(run) - begin_s;
+    pace->real_s += real_s;
+    pace->expected_s += seconds;
+    run->slower = pace->expected_s > 0 ? fmax(1, pace->real_s / pace->expected_s) : 1;
     run->done_s += seconds;
     bool going = true;
     for (uint32_t i = 1; !status && going && i <= run->repeats; i++) {
+        if (i > 1 && too_late(run, real_s, false, reserve_s)) {
+            cut_repeats(run, &test->scenario, i);
+            break;
+        }
         status = repeat(run, by, test, i, error);
         enum target_outcome outcome = test->results[i - 1].sample.outcome;
         going = outcome == OUTCOME_OK || outcome == OUTCOME_SHORT; /* others fail the same way again */
@@ -138,6 +215,7 @@ int run_each_test(struct run *run, run_measure measure_one,
                   int (*revive)(struct run *run, struct error *error), struct error *error)
 {
     struct measurer by = {measure_one, revive};
+    struct pace pace = {0};
     run->tests = calloc(run->plan.count ? run->plan.count : 1, sizeof *run->tests);
     if (!run->tests)
         return error_memory(error, "a report", run->plan.count * sizeof *run->tests);
@@ -145,11 +223,20 @@ int run_each_test(struct run *run, run_measure measure_one,
     for (size_t i = 0; i < run->plan.count; i++) {
         if (run_cancelled(run))
             return error_set(error, ERROR_CANCELLED, "cancelled");
-        struct run_test *test = &run->tests[i];
-        test->scenario = run->plan.items[i];
+        const struct scenario *scenario = &run->plan.items[i];
+        bool first = !kind_was_run(run, scenario->kind);
+        if (run->n_tests > 0 && too_late(run, 2 * expected_s(run, &pace, scenario), first,
+                                         first ? 0 : reserved_s(run, &pace, i))) {
+            cut_test(run, scenario);
+            run->done_s += scenario_seconds(scenario, run->prefill_tps, run->decode_tps) * (run->repeats + 1);
+            continue;
+        }
+        struct run_test *test = &run->tests[run->n_tests];
+        test->scenario = *scenario;
         test->remote = run->target != NULL;
-        run->n_tests = i + 1;
-        int status = run_test(run, &by, test, error);
+        double reserve_s = reserved_s(run, &pace, i);
+        run->n_tests++;
+        int status = run_test(run, &by, test, &pace, reserve_s, error);
         if (status)
             return status;
     }

@@ -136,6 +136,22 @@ static void shorten_prefill(struct scenario_list *list, uint32_t tokens)
     snprintf(list->cuts[list->n_cuts++], sizeof *list->cuts, "prefill shortened to %u tokens", tokens);
 }
 
+/* Prompts come first; the first one stays. */
+static bool drop_last_prompt(struct scenario_list *list)
+{
+    size_t last = 0;
+    for (size_t i = 1; i < list->count; i++)
+        if (list->items[i].kind == SCENARIO_PROMPT)
+            last = i;
+    if (last == 0)
+        return false;
+    struct scenario gone = list->items[last];
+    snprintf(list->cuts[list->n_cuts++], sizeof *list->cuts, "prompt %s left out", gone.id);
+    list->count--;
+    memmove(&list->items[last], &list->items[last + 1], (list->count - last) * sizeof *list->items);
+    return true;
+}
+
 static void fit_budget(const struct scenario_request *request, struct scenario_list *list)
 {
     while (expected(request, list) > request->budget_s && drop_deepest(list))
@@ -144,6 +160,8 @@ static void fit_budget(const struct scenario_request *request, struct scenario_l
         shorten_answers(list, tokens);
     for (uint32_t tokens = 256; tokens >= 128 && expected(request, list) > request->budget_s; tokens /= 2)
         shorten_prefill(list, tokens);
+    while (expected(request, list) > request->budget_s && drop_last_prompt(list))
+        ;
 }
 
 void scenario_plan(const struct scenario_request *request, struct scenario_list *out)

@@ -16,7 +16,7 @@ enum scenario_kind {
 
 enum {
     SCENARIO_MAX = 32,
-    SCENARIO_MAX_CUTS = 8,
+    SCENARIO_MAX_CUTS = 24,
     SCENARIO_PREFILL_TOKENS = 512,
     SCENARIO_DECODE_TOKENS = 128,
     SCENARIO_ANSWER_TOKENS = 128,
@@ -52,8 +52,9 @@ struct scenario_list {
 };
 
 /* Plans the tests that fit into the context, and shortens them in this order until they fit into the budget:
- * depths from the deepest on, answers and decode tests to 64, 32 and 16 tokens, prefill to 256 and 128. What
- * does not fit even then is run all the same; expected_s says so. */
+ * depths from the deepest on, answers and decode tests to 64, 32 and 16 tokens, prefill to 256 and 128,
+ * prompts left out from the last one on. The first prompt, prefill and decode at depth 0 stay; expected_s
+ * says when even they do not fit. */
 void scenario_plan(const struct scenario_request *request, struct scenario_list *out);
 
 /* Seconds one run of a scenario takes at these speeds; 0 when they are unknown. */

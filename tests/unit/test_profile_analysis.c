@@ -35,14 +35,14 @@ static const struct diagnosis diagnoses[] = {
     {"speculative_loss",
      true,
      {{"configurations.2.id", "\"draft\""}, {"configurations.2.knobs", "{\"draft_model\": \"x\"}"}}},
-    {"byte_accounting", false, {{DECODE "roofline.achieved_gbps.median", "130"}}},
+    {"byte_accounting", false, {{DECODE "roofline.mbu.median", "1.3"}}},
     {"memory_bandwidth", false, {{"summary.grade", "\"good\""}}}, /* the healthy report itself */
     {"cache_bandwidth", false, {{DECODE "samples.0.read_from", "\"cache\""}}},
-    {"bandwidth_headroom", false, {{DECODE "roofline.achieved_gbps.median", "60"}}},
-    {"overhead", false, {{DECODE "roofline.achieved_gbps.median", "20"}, {"traces.0.segments.20.ms", "500"}}},
+    {"bandwidth_headroom", false, {{DECODE "roofline.mbu.median", "0.6"}}},
+    {"overhead", false, {{DECODE "roofline.mbu.median", "0.2"}, {"traces.0.segments.20.ms", "500"}}},
     {"decode_compute",
      false,
-     {{DECODE "roofline.achieved_gbps.median", "40"},
+     {{DECODE "roofline.mbu.median", "0.4"},
       {"traces.0.segments.20.flops", "1e12"},
       {"traces.0.segments.20.ms", "300"}}},
     {"kv_cache",
@@ -141,7 +141,7 @@ static void consequences_are_not_accused(void **state)
     put_sign(report,
              &(struct sign){SERIES "3.values", "0.4"}); /* throttled: late tokens and waiting follow */
     put(report, DECODE "summary.itl_p99_ms.median", "900");
-    put(report, DECODE "roofline.achieved_gbps.median", "20");
+    put(report, DECODE "roofline.mbu.median", "0.2");
     put(report, "traces.0.segments.20.ms", "500");
     const json_t *analysis = analyse(report);
     assert_int_equal(json_get_count(analysis, "bottlenecks"), 1);
@@ -221,6 +221,59 @@ static void unstable_repeats_carry_no_verdict(void **state)
     json_decref(report);
 }
 
+/* Each sign of a limit beside a neighbour that took the processors: a limit of that run, not of the machine.
+ */
+static void a_disturbed_run_has_no_limit(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof diagnoses / sizeof *diagnoses; i++) {
+        json_t *report = sick_report(&diagnoses[i]);
+        bool fault = !json_get_is(bottleneck(analyse(report), diagnoses[i].id), "kind", "limit");
+        put_sign(report, &(struct sign){SERIES "2.values", "0.12"});
+        const json_t *analysis = analyse(report), *list = json_get_array(analysis, "bottlenecks");
+        assert_non_null(bottleneck(analysis, "steal"));
+        for (size_t k = 0; !fault && k < json_get_count(list, ""); k++) {
+            const char *id = json_get_text(json_get_item(list, k), "id", "");
+            if (strcmp(id, "steal") != 0 && strcmp(id, "memory_bandwidth") != 0 &&
+                strcmp(id, "cache_bandwidth") != 0)
+                fail_msg("%s (case %zu) is told of a disturbed run", id, i);
+        }
+        json_decref(report);
+    }
+}
+
+static void a_cause_needs_a_witness(void **state)
+{
+    (void)state;
+    json_t *report = load("healthy");
+    put(report, "configurations.4.change_pct", "8.0");
+    const json_t *found = bottleneck(analyse(report), "batch_saturated");
+    assert_non_null(strstr(json_get_text(found, "explanation", ""), "was not shown"));
+    put(report, "traces.0.segments.20.flops", "1e12"); /* a step that is mostly arithmetic */
+    put(report, "traces.0.segments.20.ms", "300");
+    found = bottleneck(analyse(report), "batch_saturated");
+    assert_non_null(strstr(json_get_text(found, "explanation", ""), "arithmetic of a step is already"));
+    assert_true(json_get_number(found, "evidence.compute_share_of_step") > 0.5);
+    json_decref(report);
+}
+
+/* From -15 % to +15 % follows neither that fewer threads do as well nor that two on a core do no harm. */
+static void what_is_unclear_proves_nothing(void **state)
+{
+    (void)state;
+    json_t *report = load("healthy");
+    put(report, "machine.cores_physical", "4");
+    put(report, "configurations.2.verdict", "\"no_real_difference\"");
+    put(report, "configurations.2.change_pct", "0.3");
+    put(report, "configurations.2.ci95", "[-1.1, 1.7]");
+    assert_null(bottleneck(analyse(report), "smt")); /* measured: no harm */
+    put(report, "configurations.2.ci95", "[-15.0, 15.6]");
+    const json_t *analysis = analyse(report);
+    assert_non_null(bottleneck(analysis, "smt"));
+    assert_null(bottleneck(analysis, "threads_saturated"));
+    json_decref(report);
+}
+
 /* Of a server that was measured from outside, machine and sensors are the client's. */
 static void a_remote_server_is_not_accused_of_the_clients_troubles(void **state)
 {
@@ -251,6 +304,9 @@ int main(void)
         cmocka_unit_test(a_neighbour_on_a_free_core_is_none),
         cmocka_unit_test(faults_while_decoding_are_no_cold_start),
         cmocka_unit_test(unstable_repeats_carry_no_verdict),
+        cmocka_unit_test(a_disturbed_run_has_no_limit),
+        cmocka_unit_test(a_cause_needs_a_witness),
+        cmocka_unit_test(what_is_unclear_proves_nothing),
         cmocka_unit_test(a_remote_server_is_not_accused_of_the_clients_troubles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

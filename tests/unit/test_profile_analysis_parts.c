@@ -36,6 +36,7 @@ static void cached_weights_are_compared_with_the_cache(void **state)
     put(report, "machine.last_level_cache_bytes", "8000000000");
     put(report, DECODE "samples", "[]");
     put(report, DECODE "roofline.read_gbps", "null");
+    put(report, DECODE "roofline.mbu", "null");
     const json_t *analysis = analyse(report);
     double mbu = json_get_number(analysis, "performance_summary.mbu");
     assert_true(fabs(mbu - 83.5 / 600) < 0.001); /* ceilings.cache_read, not 101 GB/s of memory */
@@ -52,14 +53,29 @@ static void impossible_utilisation_is_refused(void **state)
 {
     (void)state;
     json_t *report = load("healthy");
-    put(report, DECODE "roofline.achieved_gbps.median", "106");
+    put(report, DECODE "roofline.mbu.median", "1.06");
     const json_t *analysis = analyse(report);
     assert_true(isnan(json_get_number(analysis, "performance_summary.mbu")));
     assert_non_null(strstr(json_get_text(analysis, "performance_summary.mbu_reason", ""), "refused: 106 %"));
     assert_true(says(json_get_array(analysis, "quality.flags"), "refused"));
-    put(report, DECODE "roofline.achieved_gbps.median", "104"); /* noise of the probe */
+    put(report, DECODE "roofline.mbu.median", "1.04"); /* noise of the probe */
     analysis = analyse(report);
     assert_true(fabs(json_get_number(analysis, "performance_summary.mbu") - 1.04) < 1e-9);
+    json_decref(report);
+}
+
+/* The figure of the tables: each repeat against the probe beside it. Without it, the medians of both. */
+static void utilisation_is_that_of_the_test(void **state)
+{
+    (void)state;
+    json_t *report = load("healthy");
+    put(report, DECODE "roofline.mbu.median", "0.79");
+    put(report, DECODE "roofline.achieved_gbps.median", "85");
+    const json_t *analysis = analyse(report);
+    assert_true(fabs(json_get_number(analysis, "performance_summary.mbu") - 0.79) < 1e-9);
+    put(report, DECODE "roofline.mbu", "null");
+    analysis = analyse(report);
+    assert_true(fabs(json_get_number(analysis, "performance_summary.mbu") - 0.85) < 1e-9);
     json_decref(report);
 }
 
@@ -90,6 +106,56 @@ static void measured_gains_are_advised_with_their_figure(void **state)
     json_decref(report);
 }
 
+static void a_gain_says_of_what(void **state)
+{
+    (void)state;
+    static const char *const gains[][2] = {
+        {"threads=4", "faster at writing (measured: +31.0 %"},
+        {"prefill_chunk=4", "faster at reading prompts (measured: +31.0 %"},
+        {"kv_bits=16", "faster at writing, deep in the context (measured: +31.0 %"},
+        {"concurrency=2", "more tokens per second in all, each answer slower (measured: +31.0 %"}};
+    for (size_t i = 0; i < sizeof gains / sizeof *gains; i++) {
+        json_t *report = load("healthy");
+        char id[40];
+        snprintf(id, sizeof id, "\"%s\"", gains[i][0]);
+        put(report, "configurations.4.verdict", "\"lower\"");
+        put(report, "configurations.2.id", id);
+        put(report, "configurations.2.change_pct", "31.0");
+        put(report, "configurations.2.verdict", "\"higher\"");
+        const char *text = json_get_text(advice(analyse(report), gains[i][0]), "text", "");
+        if (!strstr(text, gains[i][1]))
+            fail_msg("%s: %s", gains[i][0], text);
+        json_decref(report);
+    }
+}
+
+/* Fewer threads win while neighbours hold the cores: nothing to set before it was measured again. */
+static void gains_of_a_disturbed_run_are_no_setting(void **state)
+{
+    (void)state;
+    json_t *report = load("healthy");
+    put(report, "configurations.2.change_pct", "31.0");
+    put(report, "configurations.2.verdict", "\"higher\"");
+    const json_t *found = advice(analyse(report), "threads=4");
+    assert_true(json_get_is(found, "setting.key", "threads"));
+    assert_null(analysis_doubt(report));
+    put_sign(report, &(struct sign){SERIES "2.values", "0.12"});
+    found = advice(analyse(report), "threads=4");
+    assert_true(json_is_null(json_get(found, "setting")));
+    assert_non_null(strstr(json_get_text(found, "setting_reason", ""), "quiet machine"));
+    assert_non_null(strstr(json_get_text(found, "text", ""),
+                           "; measured while others took the processors: measure again on a quiet machine."));
+    assert_non_null(strstr(analysis_doubt(report), "others took the processors"));
+    put_sign(report, &(struct sign){SERIES "2.values", "0"});
+    put_sign(report,
+             &(struct sign){SERIES "3.values", "0.5"}); /* a quota stays: what helps against it, helps */
+    put(report, "machine.quota_cores", "4.0");
+    found = advice(analyse(report), "threads=4");
+    assert_true(json_get_is(found, "because", "cpu_quota"));
+    assert_true(json_get_is(found, "setting.key", "threads"));
+    json_decref(report);
+}
+
 static void what_failed_its_proof_is_not_advised(void **state)
 {
     (void)state;
@@ -100,6 +166,8 @@ static void what_failed_its_proof_is_not_advised(void **state)
     const json_t *analysis = analyse(report);
     assert_non_null(bottleneck(analysis, "kv_cache"));
     assert_null(advice(analysis, "kv_bits=8")); /* this run tried it: no real difference */
+    put(report, "configurations.3.ci95", "[-12.0, 14.0]");
+    assert_non_null(advice(analyse(report), "kv_bits=8")); /* unclear: it did not fail */
     put(report, "configurations.3.id", "\"kv_bits=32\"");
     analysis = analyse(report);
     const json_t *found = advice(analysis, "kv_bits=8");
@@ -159,6 +227,16 @@ static void flags_say_what_figures_are_worth(void **state)
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         if (!says(flags, expected[i]))
             fail_msg("no flag says '%s'", expected[i]);
+    put(report, "tests.0.outcomes.timeout", "0");
+    put(report, "tests.0.outcomes.error", "1");
+    put(report, "protocol.cuts",
+        "[\"prefill shortened to 256 tokens\", \"prefill shortened to 128 tokens\", "
+        "\"decode at depth 4096 left out\", \"decode at depth 1024 left out\"]");
+    flags = json_get_array(analyse(report), "quality.flags");
+    assert_true(says(flags, "1 repeat failed and counts in no figure"));
+    assert_true(says(flags, "3 parts were shortened or left out"));
+    put(report, "protocol.cuts", "[\"prefill shortened to 256 tokens\"]");
+    assert_true(says(json_get_array(analyse(report), "quality.flags"), "1 part was shortened"));
     json_decref(report);
 }
 
@@ -217,16 +295,34 @@ static void line_through_depths(void **state)
     (void)state;
     /* 2 ms + bytes / 50 GB/s */
     struct two_term_point points[] = {
-        {"a", 0, 1e9, 22, NAN}, {"b", 1024, 1.2e9, 26, 0.1}, {"c", 4096, 2e9, 42, 0.1}};
+        {"a", 0, 1e9, 22, NAN, 0}, {"b", 1024, 1.2e9, 26, 0.1, 3}, {"c", 4096, 2e9, 42, 0.1, 3}};
     struct two_term line;
     two_term_fit(points, 3, 60, &line);
     assert_string_equal(line.reason, "");
     assert_true(fabs(line.bandwidth_gbps - 50) < 1e-6);
     assert_true(fabs(line.fixed_ms - 2) < 1e-6);
-    points[0].error_ms = 6; /* repeats that say 22 +- 12 */
+    assert_true(isnan(line.fixed_error_ms)); /* nobody knows how sure 22 is */
+    points[0].error_ms = 6;                  /* repeats that say 22 +- 12 */
+    points[0].repeats = 3;
     two_term_fit(points, 3, 60, &line);
     assert_non_null(strstr(line.reason, "spread too much"));
     points[0].error_ms = 0;
+    two_term_fit(points, 3, 60, &line);
+    /* weights 1/3 - x (x_i - x) / sum of squares, x = 1.4 and the sum 0.56 (GB); t of 2 + 2 + 2 degrees */
+    double b = 1 / 3.0 + 1.4 * 0.2 / 0.56, c = 1 / 3.0 - 1.4 * 0.6 / 0.56;
+    assert_true(fabs(line.fixed_error_ms - 2.4469 * 0.1 * sqrt(b * b + c * c)) < 1e-4);
+    for (size_t i = 0; i < 3; i++)
+        points[i].repeats = 2; /* t of 3 degrees: the same spread tells less */
+    two_term_fit(points, 3, 60, &line);
+    assert_true(fabs(line.fixed_error_ms - 3.1824 * 0.1 * sqrt(b * b + c * c)) < 1e-4);
+    struct two_term_point unsure[] = {{"a", 0, 1e9, 22, 1, 2}, {"b", 9, 2e9, 42, 1, 2}};
+    two_term_fit(unsure, 2, 60, &line); /* +- 4.4 by the normal distribution, +- 9.6 by t: not yet half */
+    assert_true(fabs(line.fixed_error_ms - 4.3027 * sqrt(5)) < 1e-3);
+    unsure[0].error_ms = 1.3;
+    unsure[1].error_ms = 1.3; /* +- 5.7 by the normal distribution, +- 12.5 by t */
+    two_term_fit(unsure, 2, 60, &line);
+    assert_non_null(strstr(line.reason, "spread too much"));
+    assert_true(isnan(line.fixed_error_ms));
     two_term_fit(points, 1, 60, &line);
     assert_true(isnan(line.fixed_ms));
     assert_non_null(strstr(line.reason, "two depths"));
@@ -235,12 +331,38 @@ static void line_through_depths(void **state)
     points[1].bytes = points[2].bytes = 1.01e9;
     two_term_fit(points, 3, 60, &line);
     assert_non_null(strstr(line.reason, "too near"));
-    struct two_term_point falling[] = {{"a", 0, 1e9, 22, 0}, {"b", 9, 2e9, 20, 0}};
+    struct two_term_point falling[] = {{"a", 0, 1e9, 22, 0, 3}, {"b", 9, 2e9, 20, 0, 3}};
     two_term_fit(falling, 2, 60, &line);
     assert_non_null(strstr(line.reason, "did not become slower"));
-    struct two_term_point steep[] = {{"a", 0, 1e9, 10, 0}, {"b", 9, 2e9, 40, 0}};
+    struct two_term_point steep[] = {{"a", 0, 1e9, 10, 0, 3}, {"b", 9, 2e9, 40, 0, 3}};
     two_term_fit(steep, 2, NAN, &line);
     assert_non_null(strstr(line.reason, "faster with depth than bytes explain"));
+}
+
+static void the_line_says_how_sure_it_is(void **state)
+{
+    (void)state;
+    json_t *report = json_loads("{\"tests\": ["
+                                "{\"id\": \"a\", \"kind\": \"decode\", \"depth\": 0, \"roofline\":"
+                                " {\"weight_bytes_per_token\": 9e8, \"kv_bytes_per_token\": 1e8},"
+                                " \"summary\": {\"tpot_ms\": {\"median\": 22, \"sd\": 0.2, \"n\": 4}}},"
+                                "{\"id\": \"b\", \"kind\": \"decode\", \"depth\": 9, \"roofline\":"
+                                " {\"weight_bytes_per_token\": 9e8, \"kv_bytes_per_token\": 11e8},"
+                                " \"summary\": {\"tpot_ms\": {\"median\": 42, \"sd\": 0.2, \"n\": 4}}}]}",
+                                0, NULL);
+    char reason[TWO_TERM_REASON];
+    assert_non_null(report);
+    json_t *line = two_term_read(report, 60, reason);
+    /* 2 +- t of 6 degrees * 0.1 * sqrt(2^2 + 1^2) */
+    assert_true(fabs(json_get_number(line, "fixed_ms_ci95.0") - (2 - 2.4469 * 0.1 * sqrt(5))) < 1e-4);
+    assert_true(fabs(json_get_number(line, "fixed_ms_ci95.1") - (2 + 2.4469 * 0.1 * sqrt(5))) < 1e-4);
+    json_decref(line);
+    put(report, "tests.0.summary.tpot_ms.n", "1");
+    line = two_term_read(report, 60, reason);
+    assert_true(json_is_null(json_get(line, "fixed_ms_ci95")));
+    assert_non_null(json_get_string(line, "fixed_ms_ci95_reason"));
+    json_decref(line);
+    json_decref(report);
 }
 
 static void every_fixture_is_analysed(void **state)
@@ -340,6 +462,9 @@ int main(void)
         cmocka_unit_test(cached_weights_are_compared_with_the_cache),
         cmocka_unit_test(impossible_utilisation_is_refused),
         cmocka_unit_test(measured_gains_are_advised_with_their_figure),
+        cmocka_unit_test(utilisation_is_that_of_the_test),
+        cmocka_unit_test(a_gain_says_of_what),
+        cmocka_unit_test(gains_of_a_disturbed_run_are_no_setting),
         cmocka_unit_test(what_failed_its_proof_is_not_advised),
         cmocka_unit_test(one_value_of_a_knob_is_advised),
         cmocka_unit_test(quota_advises_threads_that_fit),
@@ -347,6 +472,7 @@ int main(void)
         cmocka_unit_test(layers_are_one_line_of_the_roofline),
         cmocka_unit_test(names_are_grouped_by_layer),
         cmocka_unit_test(line_through_depths),
+        cmocka_unit_test(the_line_says_how_sure_it_is),
         cmocka_unit_test(every_fixture_is_analysed),
         cmocka_unit_test(any_value_may_be_anything),
         cmocka_unit_test(endless_lists_end),

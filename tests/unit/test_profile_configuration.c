@@ -257,6 +257,7 @@ static void in_turn(void **state)
     assert_true(json_get_number(entry, "pairs") == 10);
     assert_true(json_get_number(entry, "knobs.threads") == 1);
     assert_int_equal(json_get_count(entry, "samples"), 10);
+    assert_true(json_get_number(entry, "memory_bytes") == 5e6); /* a process of its own */
     assert_true(fabs(json_get_number(entry, "samples.0.decode_tokens_per_second") / 262 - 1) < 0.01);
     assert_true(fabs(json_get_number(entry, "samples.0.baseline_decode_tokens_per_second") / 200 - 1) < 0.01);
     /* the baseline's entry is made of its runs in turn */
@@ -287,6 +288,9 @@ static void quick_is_indicative(void **state)
     const json_t *entry = json_array_get(out, 1);
     assert_true(json_get_bool(entry, "indicative", false));
     assert_true(json_get_is(entry, "verdict", "no_real_difference"));
+    assert_true(json_is_null(json_get(entry, "memory_bytes")));
+    assert_true(json_get_is(entry, "memory_bytes_reason", "shares the baseline's process"));
+    assert_true(json_get_number(json_array_get(out, 0), "memory_bytes") == 5e6);
     assert_false(json_get_bool(entry, "significant", true) || json_get_bool(entry, "best", true));
     assert_int_equal(fake.n_opened, 1);
     json_decref(out);

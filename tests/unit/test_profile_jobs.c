@@ -410,6 +410,25 @@ static void closing_ends_the_batch(void **state)
     expect_list("status", "cancelled cancelled ");
 }
 
+static void stopping_cancels_and_begins_nothing_more(void **state)
+{
+    (void)state;
+    char id[JOBS_ID], other[JOBS_ID];
+    struct error error = {0};
+    assert_int_equal(start("\"slow\", \"slow\"", id, NULL), 0);
+    wait_for_first_event(id);
+    assert_false(jobs_idle(jobs, 1));
+    jobs_stop(jobs);
+    assert_int_equal(start("\"m\"", other, &error), ERROR_CANCELLED);
+    assert_non_null(strstr(error.message, "stopping"));
+    assert_string_equal(other, "");
+    assert_true(jobs_idle(jobs, 1));
+    assert_int_equal(jobs_wait(jobs, id, 0, NULL), 1);
+    jobs_close(jobs);
+    assert_int_equal(open_jobs(), 0);
+    expect_list("status", "cancelled cancelled ");
+}
+
 /* ---- another process ---- */
 
 /* A process that runs something slow; it says the id once the run has begun. */
@@ -651,6 +670,23 @@ static void memory_for_what_is_not_saved_ends(void **state)
     assert_non_null(strstr(error.message, "has reached its limit"));
 }
 
+static void a_row_without_a_report_needs_no_room(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    const struct job job = {.id = "0123456789abcdef0123456789abcdef", .model = "m", .request_text = "{}"};
+    struct store_run run = job_row(&job, "running");
+    pthread_mutex_lock(&jobs->saving);
+    jobs->kept_bytes += JOBS_KEPT_BYTES; /* as if others had filled it */
+    int status = kept_put(jobs, &run, false, "no disk", &error);
+    jobs->kept_bytes -= JOBS_KEPT_BYTES;
+    const struct kept *entry = kept_find(jobs, job.id);
+    bool whole = entry && !entry->run.message && strcmp(entry->run.status, "running") == 0;
+    pthread_mutex_unlock(&jobs->saving);
+    assert_int_equal(status, 0);
+    assert_true(whole); /* nothing was left out of it */
+}
+
 int main(void)
 {
 #define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -669,11 +705,13 @@ int main(void)
                                        CASE(one_of_a_batch_can_be_cancelled),
                                        WITHOUT(one_of_a_batch_can_be_cancelled),
                                        CASE(closing_ends_the_batch),
+                                       CASE(stopping_cancels_and_begins_nothing_more),
                                        CASE(another_process_is_named_and_its_end_noticed),
                                        CASE(the_next_start_interrupts_what_was_killed),
                                        CASE(processes_take_turns),
                                        CASE(a_full_disk_loses_nothing_while_the_program_lives),
                                        WITHOUT(without_a_database_runs_are_in_memory),
-                                       WITHOUT(memory_for_what_is_not_saved_ends)};
+                                       WITHOUT(memory_for_what_is_not_saved_ends),
+                                       WITHOUT(a_row_without_a_report_needs_no_room)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

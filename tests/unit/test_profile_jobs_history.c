@@ -352,6 +352,104 @@ static void the_baseline_shows_a_small_slowdown(void **state)
     json_decref(of);
 }
 
+/* Each run of a configuration is judged by a figure of its own: value and interval are of that. */
+static json_t *with_configuration(const char *compared, double rate)
+{
+    double decode[] = {100, 101, 99};
+    json_t *report = fake_report("m", "Fake CPU", decode, 3), *samples = json_array();
+    for (int i = 0; i < 10; i++) {
+        json_t *sample =
+            json_pack("{s:s, s:f, s:f}", "outcome", "ok", "tokens_per_second", 50.0, "ttft_ms", 1000.0);
+        json_object_set_new(sample, compared, json_real(rate * (1 + 0.01 * (i % 3 - 1))));
+        json_array_append_new(samples, sample);
+    }
+    json_object_set_new(report, "configurations",
+                        json_pack("[{s:s, s:s, s:s, s:{s:f}, s:o}]", "id", "concurrency=4", "outcome", "ok",
+                                  "compared", compared, "tokens_per_second", "median", 1.0, "samples",
+                                  samples));
+    return report;
+}
+
+static void configurations_are_compared_by_their_own_figure(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *compared, *better;
+    } cases[] = {{"aggregate_decode_tokens_per_second", "a"},
+                 {"decode_tokens_per_second", "a"},
+                 {"prefill_tokens_per_second", "a"},
+                 {"ttft_ms", "b"}}; /* less is better */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char a[JOBS_ID], b[JOBS_ID], name[80];
+        put(with_configuration(cases[i].compared, 200), 1, a);
+        put(with_configuration(cases[i].compared, 160), 2, b);
+        json_t *of = diff(a, b);
+        snprintf(name, sizeof name, "concurrency=4.%s", cases[i].compared);
+        const json_t *found = figure(of, name);
+        assert_non_null(found);
+        assert_null(figure(of, "concurrency=4.tokens_per_second"));
+        assert_true(fabs(json_get_number(found, "a") - 200) < 0.1);
+        assert_true(fabs(json_get_number(found, "b") - 160) < 0.1);
+        assert_true(fabs(json_get_number(found, "change_pct") + 20) < 0.1);
+        assert_string_equal(json_get_string(found, "verdict"), "lower");
+        assert_string_equal(json_get_string(found, "better"), cases[i].better);
+        json_decref(of);
+    }
+    char a[JOBS_ID], b[JOBS_ID];
+    put(with_configuration("ttft_ms", 200), 1, a);
+    put(with_configuration("decode_tokens_per_second", 160), 2, b); /* took 1000 ms, of another test */
+    json_t *of = diff(a, b);
+    const json_t *found = figure(of, "concurrency=4.ttft_ms");
+    assert_string_equal(json_get_string(found, "verdict"), "unknown");
+    assert_string_equal(json_get_string(found, "ci95_reason"), "the configurations are different");
+    json_decref(of);
+}
+
+static json_t *with_finding(double rate, const char *id, const char *severity)
+{
+    double decode[] = {rate, 1.004 * rate, 0.996 * rate};
+    json_t *report = fake_report("m", "Fake CPU", decode, 3);
+    json_object_set_new(report, "analysis",
+                        json_pack("{s:[{s:s, s:s}]}", "bottlenecks", "id", id, "severity", severity));
+    return report;
+}
+
+/* A run that lost half of its processors to others looks slower, whatever was changed in between. */
+static void a_disturbed_run_proves_nothing(void **state)
+{
+    (void)state;
+    static const char *const causes[] = {"busy_host", "steal",    "thermal",
+                                         "cpu_quota", "swapping", "oversubscribed"};
+    char a[JOBS_ID], b[JOBS_ID], why[300], text[80];
+    put_rate(100, 1, a);
+    for (size_t i = 0; i < sizeof causes / sizeof *causes; i++) {
+        put(with_finding(60, causes[i], "High"), 2, b);
+        json_t *of = diff(a, b);
+        snprintf(text, sizeof text, "b was disturbed (%s)", causes[i]);
+        assert_true(warns(of, text));
+        assert_false(json_get_bool(of, "comparable", true));
+        assert_false(jobs_diff_is_slower(of, 0.05, why, sizeof why));
+        const json_t *decode = figure(of, "decode_tokens_per_second");
+        assert_string_equal(json_get_string(decode, "verdict"), "unknown");
+        assert_string_equal(json_get_string(decode, "ci95_reason"), text);
+        assert_true(fabs(json_get_number(decode, "change_pct") + 40) < 0.1); /* figures stay */
+        json_decref(of);
+        of = diff(b, a);
+        text[0] = 'a';
+        assert_true(warns(of, text));
+        json_decref(of);
+    }
+    put(with_finding(60, "busy_host", "Medium"), 2, b); /* a little is what intervals are for */
+    json_t *of = diff(a, b);
+    assert_true(json_get_bool(of, "comparable", false));
+    assert_true(jobs_diff_is_slower(of, 0.05, why, sizeof why));
+    json_decref(of);
+    put(with_finding(60, "kv_cache", "High"), 2, b);
+    of = diff(a, b);
+    assert_true(json_get_bool(of, "comparable", false));
+    json_decref(of);
+}
+
 static json_t *comparison(double mean)
 {
     double decode[] = {100, 101, 99};
@@ -531,6 +629,8 @@ int main(void)
                                        CASE(a_planted_slowdown_is_found),
                                        CASE(what_cannot_be_compared_says_so),
                                        CASE(the_baseline_shows_a_small_slowdown),
+                                       CASE(configurations_are_compared_by_their_own_figure),
+                                       CASE(a_disturbed_run_proves_nothing),
                                        CASE(comparisons_are_compared_by_model),
                                        CASE(a_report_is_imported),
                                        CASE(long_names_are_cut_between_characters),

@@ -19,6 +19,7 @@
 #include "profile/lab.h"
 #include "profile/lab_json.h"
 #include "profile/lab_wire.h"
+#include "profile/lab_work.h"
 
 static char folder[256];
 static atomic_int cancel;
@@ -148,6 +149,20 @@ static void only_warm_runs_find_a_cache(void **state)
     assert_true(cached[2] > 0);
     assert_int_equal(cached[3], 0);
     lab_close(lab);
+}
+
+static void faster_with_a_trace_is_noise(void **state)
+{
+    (void)state;
+    json_t *trace = json_object();
+    lab_work_put_overhead(trace, 103e6, 100e6);
+    assert_true(fabs(json_get_number(trace, "overhead_fraction") - 0.03) < 1e-9);
+    lab_work_put_overhead(trace, 97e6, 100e6);
+    assert_true(json_is_null(json_get(trace, "overhead_fraction")));
+    assert_true(json_get_is(trace, "overhead_fraction_reason", "smaller than the noise of the steps"));
+    lab_work_put_overhead(trace, 0, 0);
+    assert_true(json_get_is(trace, "overhead_fraction_reason", "the step took no time"));
+    json_decref(trace);
 }
 
 static void a_step_is_traced(void **state)
@@ -338,11 +353,17 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "lab") == 0)
         return lab_main();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_run_is_measured),           cmocka_unit_test(prompts_and_samplers),
-        cmocka_unit_test(only_warm_runs_find_a_cache), cmocka_unit_test(a_step_is_traced),
-        cmocka_unit_test(what_cannot_be_opened),       cmocka_unit_test(a_run_can_be_cancelled),
-        cmocka_unit_test(a_lab_that_dies_says_how),    cmocka_unit_test(results_survive_the_wire),
-        cmocka_unit_test(runs_survive_the_wire),       cmocka_unit_test(lines_come_in_pieces),
+        cmocka_unit_test(a_run_is_measured),
+        cmocka_unit_test(prompts_and_samplers),
+        cmocka_unit_test(only_warm_runs_find_a_cache),
+        cmocka_unit_test(a_step_is_traced),
+        cmocka_unit_test(faster_with_a_trace_is_noise),
+        cmocka_unit_test(what_cannot_be_opened),
+        cmocka_unit_test(a_run_can_be_cancelled),
+        cmocka_unit_test(a_lab_that_dies_says_how),
+        cmocka_unit_test(results_survive_the_wire),
+        cmocka_unit_test(runs_survive_the_wire),
+        cmocka_unit_test(lines_come_in_pieces),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -16,6 +16,8 @@
 #include "platform/clock.h"
 #include "profile/json_get.h"
 #include "profile/load_internal.h"
+#include "profile/remote.h"
+#include "profile/remote_chunks.h"
 #include "profile/stats.h"
 
 /* ---- arrivals ---- */
@@ -170,7 +172,7 @@ static void open_loop(void **state)
     assert_true(queue.most > 20);
     const char *why = load_saturated(&point, load_tokens_per_s(&point), 0);
     assert_non_null(why);
-    assert_true(load_requests_per_s(&point) < 101);
+    assert_true(load_requests_per_s(&point) < 101 && point.window_s == 1);
 
     json_t *json = load_point_json(&point, &limits, why);
     assert_true(json_get_bool(json, "saturated", false));
@@ -263,7 +265,71 @@ static void cancelled(void **state)
     atomic_int cancel = 1;
     struct load_point point = {.asked = 50, .duration_s = 60, .seed = 9};
     assert_int_equal(load_point_run(&queue.target, &point, &cancel, NULL), ERROR_CANCELLED);
+    assert_true(point.window_s < 30); /* rates are of the time that it had */
     load_point_free(&point);
+}
+
+/* An answered request with tokens at these milliseconds after it was due. */
+static void put_slot(struct load_point *point, double due_ms, const double *ms, uint32_t n,
+                     bool several_at_a_time)
+{
+    struct load_slot *slot = &point->slots[point->n++];
+    uint64_t tokens[16];
+    slot->due_ns = slot->sent_ns = point->start_ns + (uint64_t)(due_ms * 1e6);
+    for (uint32_t i = 0; i < n; i++)
+        tokens[i] = slot->due_ns + (uint64_t)(ms[i] * 1e6);
+    struct target_trace trace = {.token_ns = tokens, .n_tokens = n, .outcome = OUTCOME_OK};
+    trace.timings = (struct engine_timings){
+        .accepted_ns = slot->due_ns, .first_token_ns = tokens[0], .last_token_ns = tokens[n - 1]};
+    struct remote_count count = {.tokens = n, .first = 1, .several = several_at_a_time};
+    remote_chunks_sample(&trace, &count, &slot->sample);
+    slot->end_ns = tokens[n - 1];
+    slot->sent = true;
+}
+
+/* What comes while the point drains is no rate that was reached under its load: 3 requests of 4 tokens, of
+ * which the second is under way at the end and the third has not begun. */
+static void window(void **state)
+{
+    (void)state;
+    static const double quick[] = {200, 250, 300, 350}, slow[] = {400, 600, 800, 1600}, late[] = {900, 1000};
+    struct load_slot slots[3] = {0};
+    struct load_point point = {
+        .asked = 3, .duration_s = 1, .window_s = 1, .start_ns = 5000000000, .slots = slots};
+    put_slot(&point, 100, quick, 4, false);
+    put_slot(&point, 300, slow, 4, false); /* at 700, 900, 1100, 1900 */
+    put_slot(&point, 900, late, 2, false);
+    assert_true(fabs(load_requests_per_s(&point) - 1) < 1e-9);
+    assert_true(fabs(load_tokens_per_s(&point) - 6) < 1e-9);
+    json_t *json = load_point_json(&point, &limits, NULL);
+    assert_true(json_get_number(json, "ok") == 3); /* all were answered, and say how long it took */
+    assert_true(fabs(json_get_number(json, "duration_s") - 1.9) < 1e-9);
+    assert_true(fabs(json_get_number(json, "goodput") - 1) < 1e-9);
+    assert_true(fabs(json_get_number(json, "output_tokens_per_s") - 6) < 1e-9);
+    assert_true(json_get_number(json, "itl_ms.n") == 7);
+    json_decref(json);
+    point.window_s = 0.5; /* cut off there */
+    assert_true(fabs(load_requests_per_s(&point) - 2) < 1e-9);
+    assert_true(fabs(load_tokens_per_s(&point) - 8) < 1e-9);
+    for (size_t i = 0; i < 3; i++)
+        sample_free(&slots[i].sample);
+}
+
+static void window_of_bursts(void **state)
+{
+    (void)state;
+    static const double burst[] = {400, 600, 800, 1000, 1200}; /* TPOT 200 ms */
+    struct load_slot slots[1] = {0};
+    struct load_point point = {
+        .asked = 1, .duration_s = 1, .window_s = 1, .start_ns = 5000000000, .slots = slots};
+    put_slot(&point, 100, burst, 5, true); /* the last one 300 ms after the end: 1.5 tokens too late */
+    assert_true(fabs(load_tokens_per_s(&point) - 3.5) < 1e-6);
+    json_t *json = load_point_json(&point, &limits, NULL);
+    assert_true(json_is_null(json_get(json, "itl_ms")));
+    assert_string_equal(json_get_string(json, "itl_ms_reason"), REMOTE_SEVERAL_REASON);
+    assert_true(fabs(json_get_number(json, "tpot_ms.p50") - 200) < 1e-6);
+    json_decref(json);
+    sample_free(&slots[0].sample);
 }
 
 static void nonsense(void **state)
@@ -299,7 +365,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arrivals),    cmocka_unit_test(open_loop), cmocka_unit_test(little_load),
         cmocka_unit_test(closed_loop), cmocka_unit_test(refusals),  cmocka_unit_test(gone),
-        cmocka_unit_test(cancelled),   cmocka_unit_test(nonsense),
+        cmocka_unit_test(cancelled),   cmocka_unit_test(window),    cmocka_unit_test(window_of_bursts),
+        cmocka_unit_test(nonsense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,7 +154,13 @@ static void texts(void **state)
     p = (struct pairs){.n = 10, .change = 0.004, .low = -0.011, .high = 0.019, .verdict = PAIRS_SAME};
     pairs_text(&p, text, sizeof text);
     assert_string_equal(text, "no real difference (+0.4 % [-1.1, +1.9])");
+    assert_true(pairs_clear(&p));
+    p = (struct pairs){.n = 3, .change = 0.04, .low = -0.21, .high = 0.36, .verdict = PAIRS_SAME};
+    pairs_text(&p, text, sizeof text); /* so wide an interval shows no sameness */
+    assert_string_equal(text, "unclear (+4.0 % [-21, +36])");
+    assert_false(pairs_clear(&p));
     p = (struct pairs){.n = 0, .change = NAN, .low = NAN, .high = NAN};
+    assert_false(pairs_clear(&p));
     pairs_text(&p, text, sizeof text);
     assert_string_equal(text, "not measured");
     p = (struct pairs){.n = 1, .change = 0.5, .low = NAN, .high = NAN};

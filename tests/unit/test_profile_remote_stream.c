@@ -125,7 +125,7 @@ static struct sample judge(struct remote_chunks *chunks, double start_ms, struct
     struct target_trace trace = {0};
     struct sample sample;
     assert_int_equal(remote_chunks_trace(chunks, (uint64_t)(start_ms * 1e6), NULL, &trace, count, NULL), 0);
-    sample_from_trace(&trace, &sample);
+    remote_chunks_sample(&trace, count, &sample);
     target_trace_free(&trace);
     remote_chunks_free(chunks);
     return sample;
@@ -159,6 +159,16 @@ static void one_token_a_chunk(void **state)
     sample_free(&sample);
 }
 
+/* Of tokens that came several at a time nobody saw the gaps: there are none, and none are made up. */
+static void expect_no_gaps(const struct sample *sample, const struct remote_count *count)
+{
+    assert_true(count->several);
+    assert_int_equal(sample->n_itl, 0);
+    assert_null(sample->itl_ms);
+    assert_true(isnan(sample->value[METRIC_ITL_P50_MS]) && isnan(sample->value[METRIC_ITL_P90_MS]) &&
+                isnan(sample->value[METRIC_ITL_P99_MS]) && isnan(sample->value[METRIC_ITL_MAX_MS]));
+}
+
 /* 8 tokens in 3 chunks with 1, 8 and 1 bytes: one each, the 5 others by length, 0.5, 4 and 0.5 of them. */
 static void several_tokens_a_chunk(void **state)
 {
@@ -173,13 +183,10 @@ static void several_tokens_a_chunk(void **state)
     struct sample sample = judge(&chunks, 0, &count);
     assert_int_equal(sample.outcome, OUTCOME_OK);
     assert_true(count.spread);
-    assert_int_equal(sample.n_itl, 7);
-    double sum = 0;
-    for (uint32_t i = 0; i < sample.n_itl; i++)
-        sum += (double)sample.itl_ms[i];
-    NEAR(sum, 60);                             /* nothing is lost: the gaps add up to the whole */
-    NEAR(sample.value[METRIC_ITL_P50_MS], 10); /* 50 ms over 5 tokens */
+    assert_int_equal(count.first, 1);
+    expect_no_gaps(&sample, &count);
     NEAR(sample.value[METRIC_DECODE_TPS], 7 / 0.060);
+    NEAR(sample.value[METRIC_TPOT_MS], 60. / 7);
     sample_free(&sample);
 }
 
@@ -197,9 +204,67 @@ static void counted_along(void **state)
          "{\"prompt_tokens\":2,\"completion_tokens\":5}}");
     struct sample sample = judge(&chunks, 0, &count);
     assert_int_equal(sample.outcome, OUTCOME_OK);
-    assert_int_equal(sample.n_itl, 4);
-    for (uint32_t i = 0; i < 4; i++)
-        NEAR(sample.itl_ms[i], 10);
+    assert_int_equal(count.first, 1);
+    expect_no_gaps(&sample, &count);
+    NEAR(sample.value[METRIC_TPOT_MS], 10);
+    sample_free(&sample);
+}
+
+/* 64 tokens, 200 ms, 64 more: those of the first stamp were not decoded in these 200 ms. */
+static void many_with_the_first_stamp(void **state)
+{
+    (void)state;
+    for (int pieces = 1; pieces <= 64; pieces *= 8) { /* of each half, all read at once */
+        struct remote_chunks chunks = {.max_tokens = 128};
+        struct remote_count count;
+        for (int i = 0; i < 2 * pieces; i++)
+            good(&chunks, i < pieces ? 100 : 300, TEXT("abcd"));
+        good(&chunks, 300, STOP);
+        good(&chunks, 300, USAGE(5, 128));
+        struct sample sample = judge(&chunks, 50, &count);
+        assert_int_equal(sample.outcome, OUTCOME_OK);
+        assert_int_equal(count.first, 64);
+        NEAR(sample.value[METRIC_DECODE_TPS], 320);
+        NEAR(sample.value[METRIC_TPOT_MS], 200. / 64);
+        NEAR(sample.value[METRIC_TTFT_MS], 50);
+        NEAR(sample.value[METRIC_TOKENS_PER_SECOND], 128 / 0.250);
+        expect_no_gaps(&sample, &count);
+    }
+}
+
+static void all_at_once(void **state)
+{
+    (void)state;
+    struct remote_chunks chunks = {.max_tokens = 8};
+    struct remote_count count;
+    good(&chunks, 50, TEXT("eight words"));
+    good(&chunks, 50, STOP);
+    good(&chunks, 50, USAGE(5, 8));
+    struct sample sample = judge(&chunks, 10, &count);
+    assert_int_equal(sample.outcome, OUTCOME_OK);
+    assert_int_equal(count.first, 8);
+    assert_true(isnan(sample.value[METRIC_DECODE_TPS]) && isnan(sample.value[METRIC_TPOT_MS]));
+    NEAR(sample.value[METRIC_TOKENS_PER_SECOND], 200);
+    expect_no_gaps(&sample, &count);
+}
+
+/* A client that is late now and then reads two chunks at once: that is no reason to throw gaps away. */
+static void read_late_once(void **state)
+{
+    (void)state;
+    struct remote_chunks chunks = {.max_tokens = 6};
+    struct remote_count count;
+    static const double ms[] = {20, 20, 30, 40, 50, 60};
+    for (size_t i = 0; i < 6; i++)
+        good(&chunks, ms[i], TEXT("a"));
+    good(&chunks, 60, STOP);
+    good(&chunks, 60, USAGE(5, 6));
+    struct sample sample = judge(&chunks, 0, &count);
+    assert_false(count.several);
+    assert_int_equal(sample.n_itl, 5);
+    NEAR(sample.value[METRIC_ITL_P50_MS], 10);
+    assert_int_equal(count.first, 2);
+    NEAR(sample.value[METRIC_DECODE_TPS], 100); /* 4 in 40 ms, not 5 */
     sample_free(&sample);
 }
 
@@ -234,6 +299,7 @@ static void fewer_tokens_than_chunks(void **state)
     struct sample sample = judge(&chunks, 5, &count);
     assert_int_equal(sample.outcome, OUTCOME_OK);
     assert_true(count.spread);
+    assert_false(count.several);
     assert_int_equal(sample.generated_tokens, 2);
     NEAR(sample.value[METRIC_TTFT_MS], 5);
     NEAR(sample.value[METRIC_RESPONSE_MS], 35);
@@ -372,6 +438,9 @@ int main(void)
         cmocka_unit_test(one_token_a_chunk),
         cmocka_unit_test(several_tokens_a_chunk),
         cmocka_unit_test(counted_along),
+        cmocka_unit_test(many_with_the_first_stamp),
+        cmocka_unit_test(all_at_once),
+        cmocka_unit_test(read_late_once),
         cmocka_unit_test(token_without_text),
         cmocka_unit_test(fewer_tokens_than_chunks),
         cmocka_unit_test(never_by_chunks),

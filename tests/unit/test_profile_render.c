@@ -149,6 +149,33 @@ static void better_is_told_from_higher(void **state)
     buffer_free(&out);
 }
 
+/* A wide interval is no sameness, and the best of a disturbed run is to be measured again. */
+static void a_verdict_says_what_it_is_worth(void **state)
+{
+    (void)state;
+    json_t *report = report_fixture("full"), *list = json_object_get(report, "configurations"), *item;
+    struct buffer out = render(report, REPORT_MARKDOWN, false);
+    assert_null(strstr(out.data, "unclear"));
+    assert_null(strstr(out.data, "quiet machine"));
+    buffer_free(&out);
+    size_t i, same = 0;
+    json_array_foreach(list, i, item) {
+        if (strcmp(json_string_value(json_object_get(item, "verdict")), "no_real_difference") != 0)
+            continue;
+        json_object_set_new(item, "ci95", json_pack("[f, f]", -15.0, 15.5));
+        same++;
+    }
+    assert_true(same > 0);
+    json_t *found = json_array_get(json_object_get(json_object_get(report, "analysis"), "bottlenecks"), 0);
+    json_object_set_new(found, "id", json_string("busy_host"));
+    out = render(report, REPORT_MARKDOWN, false);
+    assert_non_null(strstr(out.data, "unclear"));
+    assert_null(strstr(out.data, "| no real difference"));
+    assert_non_null(strstr(out.data, "against the baseline; measured while others took the processors"));
+    buffer_free(&out);
+    json_decref(report);
+}
+
 static void what_is_unknown_says_why(void **state)
 {
     (void)state;
@@ -546,6 +573,7 @@ int main(void)
         cmocka_unit_test(color_only_when_asked),
         cmocka_unit_test(the_same_figures_everywhere),
         cmocka_unit_test(better_is_told_from_higher),
+        cmocka_unit_test(a_verdict_says_what_it_is_worth),
         cmocka_unit_test(what_is_unknown_says_why),
         cmocka_unit_test(html_stays_text),
         cmocka_unit_test(csv_has_no_formulas),

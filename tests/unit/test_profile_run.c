@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "platform/clock.h"
 #include "profile/json_get.h"
 #include "profile/perfetto.h"
 #include "profile/run_internal.h"
@@ -491,6 +492,215 @@ static void drift_is_flagged(void **state)
     NEAR(test.drift, 10.0 / 12 - 1);
 }
 
+/* ---- a budget ---- */
+
+/* A target on a clock of its own: each run takes `slower` times what was expected of it. */
+static double slower;
+static uint32_t runs_of[3];
+
+static int fake_measure(struct run *run, const struct scenario *scenario, bool timed, struct lab_result *out,
+                        struct error *error)
+{
+    (void)timed;
+    (void)error;
+    *out = (struct lab_result){.probe = {.gbps = NAN}};
+    for (int m = 0; m < METRICS; m++)
+        out->sample.value[m] = NAN;
+    double seconds = slower * scenario_seconds(scenario, run->prefill_tps, run->decode_tps);
+    run->begin_ns -= (uint64_t)(seconds * 1e9);
+    runs_of[scenario->kind]++;
+    return 0;
+}
+
+/* Plans for a budget of 50 s, at these speeds, and runs the tests; *run: then its tests and cuts. */
+static void run_fake(struct run *run, const struct profile_request *request, double plan_s)
+{
+    static const struct run_hooks no_hooks = {0};
+    struct error error = {0};
+    *run = (struct run){.request = request,
+                        .hooks = &no_hooks,
+                        .repeats = 3,
+                        .budget_s = 50,
+                        .begin_ns = clock_now_ns(),
+                        .prefill_tps = 400,
+                        .decode_tps = 80,
+                        .cuts = json_array(),
+                        .notes = json_array()};
+    struct scenario_request wish = {.context = 8192,
+                                    .runs = 4,
+                                    .budget_s = plan_s,
+                                    .prefill_tps = run->prefill_tps,
+                                    .decode_tps = run->decode_tps};
+    scenario_plan(&wish, &run->plan);
+    memset(runs_of, 0, sizeof runs_of);
+    assert_int_equal(run_each_test(run, fake_measure, NULL, &error), 0);
+}
+
+static void free_fake(struct run *run)
+{
+    for (size_t i = 0; i < run->n_tests; i++)
+        free(run->tests[i].results);
+    free(run->tests);
+    json_decref(run->cuts);
+    json_decref(run->notes);
+}
+
+static bool was_cut(const struct run *run, const char *text)
+{
+    for (size_t i = 0; i < json_array_size(run->cuts); i++)
+        if (strstr(json_string_value(json_array_get(run->cuts, i)), text))
+            return true;
+    return false;
+}
+
+static void as_fast_as_expected_is_not_cut(void **state)
+{
+    (void)state;
+    struct profile_request request = {.quick = true};
+    struct run run;
+    slower = 1;
+    run_fake(&run, &request, 49);
+    assert_int_equal(run.n_tests, run.plan.count);
+    assert_int_equal(json_array_size(run.cuts), 0);
+    for (size_t i = 0; i < run.n_tests; i++)
+        assert_int_equal(run.tests[i].n_results, 3);
+    free_fake(&run);
+}
+
+static void when_the_time_is_up(void **state)
+{
+    (void)state;
+    struct profile_request request = {.quick = true};
+    struct run run;
+    slower = 3; /* the calibration was wrong */
+    run_fake(&run, &request, 49);
+    assert_true(run_elapsed_s(&run) <= 50.5);
+    assert_true(run_elapsed_s(&run) > 30); /* and the time is used */
+    assert_true(json_array_size(run.cuts) >= 2);
+    assert_int_equal(run.tests[0].n_results, 3);
+    assert_true(was_cut(&run, "left out: the time was up"));
+    /* each kind has a repeat, and a test that is there has one */
+    for (int kind = 0; kind < 3; kind++)
+        assert_true(runs_of[kind] >= 2);
+    for (size_t i = 0; i < run.n_tests; i++)
+        assert_true(run.tests[i].n_results >= 1 && run.tests[i].outcomes[OUTCOME_OK] >= 1);
+    assert_true(run.n_tests < run.plan.count);
+    assert_true(was_cut(&run, "complex left out: the time was up"));
+    NEAR(run.done_s, run.plan.expected_s); /* progress ends at its end */
+    free_fake(&run);
+
+    slower = 30; /* hopeless: the first prompt all the same, once */
+    run_fake(&run, &request, 49);
+    assert_int_equal(run.n_tests, 1);
+    assert_int_equal(run.tests[0].n_results, 1);
+    assert_int_equal(runs_of[SCENARIO_PROMPT], 2);
+    assert_true(was_cut(&run, "simple, repeats 2 to 3 left out: the time was up"));
+    assert_true(was_cut(&run, "decode 128 @ 0 left out: the time was up"));
+    assert_int_equal(json_array_size(run.cuts), run.plan.count);
+    free_fake(&run);
+}
+
+static void a_run_without_a_budget_is_not_cut(void **state)
+{
+    (void)state;
+    struct profile_request request = {.quick = false};
+    struct run run;
+    static const struct run_hooks no_hooks = {0};
+    run = (struct run){.request = &request,
+                       .hooks = &no_hooks,
+                       .repeats = 2,
+                       .begin_ns = clock_now_ns(),
+                       .prefill_tps = 1,
+                       .decode_tps = 1,
+                       .cuts = json_array(),
+                       .notes = json_array()};
+    struct scenario_request wish = {.context = 8192, .runs = 3};
+    struct error error = {0};
+    scenario_plan(&wish, &run.plan);
+    slower = 5;
+    assert_int_equal(run_each_test(&run, fake_measure, NULL, &error), 0);
+    assert_int_equal(run.n_tests, run.plan.count);
+    assert_int_equal(json_array_size(run.cuts), 0);
+    free_fake(&run);
+}
+
+static void configurations_without_time_are_left_out(void **state)
+{
+    (void)state;
+    struct profile_request request = {.quick = true, .all_configurations = true};
+    struct run run = {.request = &request, .budget_s = 50, .prefill_tps = 400, .decode_tps = 80, .slower = 1};
+    run.cuts = json_array();
+    run.begin_ns = clock_now_ns() - 40000000000U; /* 10 s are left, and the least takes 1.6 */
+    run_cut_configurations(&run);
+    assert_true(run_wants_configurations(&run));
+    assert_int_equal(json_array_size(run.cuts), 0);
+    run.slower = 10;
+    run_cut_configurations(&run);
+    assert_false(run_wants_configurations(&run));
+    assert_true(was_cut(&run, "configurations left out: the time was up"));
+    run.no_configurations = false;
+    run.budget_s = 0; /* a full run */
+    run_cut_configurations(&run);
+    assert_true(run_wants_configurations(&run));
+    json_decref(run.cuts);
+}
+
+/* ---- figures that cannot be ---- */
+
+static void impossible_mfu_is_refused(void **state)
+{
+    (void)state;
+    struct profile_request request = {.quick = true};
+    struct run run = {.request = &request, .repeats = 3, .n_tests = 1};
+    struct run_test test;
+    struct lab_result results[3];
+    fill_decode(&test, results, (const double[]){10, 10, 10});
+    run.tests = &test;
+    run.ceilings = json_pack("{s:{s:f}}", "f32", "value", 100.0);
+    run.lab_info = json_pack("{s:{s:s}}", "model", "quantization", "bf16");
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < 3; i++) {
+            results[i].prefill_flops = (k ? 110 : 104) * 1e9; /* in a second */
+            results[i].sample.value[METRIC_PREFILL_MS] = 1000;
+        }
+        run_test_summarize(&test);
+        json_t *tests = run_tests_json(&run);
+        const json_t *roofline = json_get(json_array_get(tests, 0), "roofline");
+        if (k == 0) {
+            NEAR(json_get_number(roofline, "mfu"), 1.04); /* noise */
+        } else {
+            assert_true(json_is_null(json_get(roofline, "mfu")));
+            assert_non_null(
+                strstr(json_get_text(roofline, "mfu_reason", ""), "refused: 110 % of the measured"));
+            NEAR(json_get_number(roofline, "prefill_gflops.median"), 110); /* still shown */
+        }
+        json_decref(tests);
+    }
+    json_decref(run.ceilings);
+    json_decref(run.lab_info);
+}
+
+static void a_nominal_frequency_is_not_this_runs(void **state)
+{
+    (void)state;
+    static const char *const qualities[] = {"measured", "nominal"};
+    struct profile_request request = {.quick = true};
+    for (int i = 0; i < 2; i++) {
+        struct run run = {.request = &request, .repeats = 2, .begin_ns = clock_now_ns()};
+        run.sensors = json_pack("{s:[{s:s, s:s, s:f}]}", "series", "id", "cpu_mhz", "quality", qualities[i],
+                                "mean", 2400.0);
+        json_t *report = run_report(&run, 0, NULL);
+        if (i == 0) {
+            NEAR(json_get_number(report, "host.frequency_mhz"), 2400);
+        } else {
+            assert_true(json_is_null(json_get(report, "host.frequency_mhz")));
+            assert_non_null(strstr(json_get_text(report, "host.frequency_mhz_reason", ""), "nominal"));
+        }
+        json_decref(report);
+        json_decref(run.sensors);
+    }
+}
+
 static void unreadable_gauges_are_not_quiet(void **state)
 {
     (void)state;
@@ -530,6 +740,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(failed_runs_stay_out_of_averages),
         cmocka_unit_test(drift_is_flagged),
         cmocka_unit_test(unreadable_gauges_are_not_quiet),
+        cmocka_unit_test(as_fast_as_expected_is_not_cut),
+        cmocka_unit_test(when_the_time_is_up),
+        cmocka_unit_test(a_run_without_a_budget_is_not_cut),
+        cmocka_unit_test(configurations_without_time_are_left_out),
+        cmocka_unit_test(impossible_mfu_is_refused),
+        cmocka_unit_test(a_nominal_frequency_is_not_this_runs),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -108,6 +108,40 @@ static void cuts_in_the_stated_order(void **state)
     assert_non_null(find(&list, "prefill_128"));
     assert_true(list.n_cuts <= SCENARIO_MAX_CUTS);
     assert_true(list.expected_s > 50);
+    assert_null(find(&list, "medium")); /* the first prompt and the two pure tests are left */
+    assert_int_equal(list.count, 3);
+    assert_string_equal(list.items[0].id, "simple");
+    assert_string_equal(list.items[2].id, "decode_16_at_0");
+}
+
+static void prompts_go_last_to_first(void **state)
+{
+    (void)state;
+    struct scenario_request request = {
+        .context = 8192, .runs = 3, .budget_s = 50, .prefill_tps = 40, .decode_tps = 6};
+    struct scenario_list list;
+    scenario_plan(&request, &list);
+    /* all else was tried before: decode of 16 tokens, prefill of 128 */
+    assert_string_equal(list.cuts[list.n_cuts - 1], "prompt complex left out");
+    assert_string_equal(list.cuts[list.n_cuts - 2], "prefill shortened to 128 tokens");
+    assert_non_null(find(&list, "medium"));
+    assert_null(find(&list, "complex"));
+    assert_non_null(find(&list, "prefill_128"));
+    assert_non_null(find(&list, "decode_16_at_0"));
+    assert_true(list.expected_s <= 50 && list.expected_s > 25);
+
+    const char *prompts[SCENARIO_MAX_PROMPTS];
+    for (size_t i = 0; i < SCENARIO_MAX_PROMPTS; i++)
+        prompts[i] = "Hi.";
+    request.prompts = prompts;
+    request.n_prompts = SCENARIO_MAX_PROMPTS;
+    request.prefill_tps = request.decode_tps = 0.01;
+    scenario_plan(&request, &list);
+    assert_int_equal(list.count, 3);
+    assert_int_equal(list.n_cuts, 2 + 3 + 2 + 15);
+    assert_true(list.n_cuts <= SCENARIO_MAX_CUTS);
+    assert_string_equal(list.cuts[list.n_cuts - 1], "prompt prompt_2 left out");
+    assert_non_null(find(&list, "prompt_1"));
 }
 
 static void fast_models_are_not_cut(void **state)
@@ -129,6 +163,7 @@ int main(void)
         cmocka_unit_test(everything_when_there_is_room),  cmocka_unit_test(nothing_beyond_the_context),
         cmocka_unit_test(answers_are_cut_to_the_context), cmocka_unit_test(own_prompts_come_instead),
         cmocka_unit_test(cuts_in_the_stated_order),       cmocka_unit_test(fast_models_are_not_cut),
+        cmocka_unit_test(prompts_go_last_to_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
