@@ -27,7 +27,17 @@ PATIENCE_S = 120  # for a slow machine or a sanitizer; nothing waits that long o
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "sanitize: short enough to run under the sanitizers, too")
+    config.addinivalue_line("markers", "sanitize: of a module that runs profiles, what the thread sanitizer's build runs, too")
+
+
+def pytest_collection_modifyitems(items):
+    """A profile measures, and a lab with the thread sanitizer is some twenty times as slow: a few tests stand for all."""
+    if BUILD.name != "build-tsan":
+        return
+    skip = pytest.mark.skip(reason="runs profiles, which takes minutes in the thread sanitizer's build; others stand for it")
+    for item in items:
+        if item.path.stem.startswith(("test_profiling", "test_remote")) and not item.get_closest_marker("sanitize"):
+            item.add_marker(skip)
 
 
 def clean_environment(home):

@@ -161,6 +161,7 @@ def test_status_when_nothing_runs(server, schemas):
 # ---- one at a time ----
 
 
+@pytest.mark.sanitize
 def test_while_one_runs(server, schemas, problem):
     run = begin(server, **LONG)
     now = wait_for(lambda: running(server), "the run to show")
@@ -236,6 +237,7 @@ def parked(server):
     return server.get("/api/performance").json()["phase"] == "parked"
 
 
+@pytest.mark.sanitize
 def test_a_chat_during_a_run_waits_visibly_and_is_answered(server):
     chat = server.post("/api/chats", {}).json()["id"]
     run = begin(server, **LONG)

@@ -329,6 +329,7 @@ def test_a_stop_stores_what_was_measured(start_server):
     assert again.post("/api/profiling/run", TINY).json()["status"] == "success"
 
 
+@pytest.mark.sanitize
 def test_a_stop_ends_those_who_wait_for_a_run(start_server):
     import threading
 

@@ -735,9 +735,12 @@ def test_latency_counts_from_the_due_moment(llmind, stand_in):
 def test_interrupted(server, tmp_path):
     environment = clean_environment(tmp_path)
     process = subprocess.Popen([str(PROGRAM), "load", "--target", server.url, "--allow-local", "--rate", "5", "--duration", "60",
-                                "--json"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)  # fmt: skip
+                                "--prompt-tokens", "16", "--max-tokens", "4", "--json"],
+                               env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)  # fmt: skip
     wait_for(lambda: "requests/s" in process.stderr.readline(), "the load to begin")
-    time.sleep(4)  # 20 arrivals
+    before = server.metric("llmind_answers_total")
+    wait_for(lambda: server.metric("llmind_answers_total") >= before + 3, "three answers")
+    time.sleep(0.5)  # and their last bytes have arrived
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 130
