@@ -157,9 +157,9 @@ def figures_of(request):
 def stamps(run):
     """The same requests, stamped by a proxy and by us: within 3 % or 2 ms; token counts exact."""
     model = run.model("llama-3.2-1b", "--bits", "4")
-    with Server(run, model=model) as server:
+    with Server(run, "--allow-host", "127.0.0.1", model=model) as server:
         tap = Tap(server.port)
-        report = profile(run, "--target", f"http://127.0.0.1:{tap.port}", "--repeats", 3, "--max-tokens", 64)
+        report = profile(run, "--target", f"http://127.0.0.1:{tap.port}", "--allow-local", "--repeats", 3, "--max-tokens", 64)
         tap.listener.close()
     ours = [sample for test in report["tests"] for sample in [test["warmup"], *test["samples"]]]
     theirs = [figures_of(r) for r in tap.requests if len(r["chunks"]) > 2 and "usage" in r]
