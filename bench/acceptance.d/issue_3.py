@@ -377,13 +377,14 @@ def confidence(ratios):
 
 def overhead_of(run, model, n_tokens, name):
     prompt = "Tell me a story about a fox."
-    ratios, ttfts = [], []
+    ratios, ttfts, beyond_engine = [], [], []
     with Server(run, model=model) as server:
         body = chat_body(prompt, max_tokens=n_tokens, temperature=0, ignore_eos=True, cache_prompt=False, model=name)
         stream_once(server, body)
         for i in range(PAIRS):
             def over_http():
-                ttft, rate, _ = stream_once(server, body)
+                ttft, rate, timings = stream_once(server, body)
+                beyond_engine.append(ttft * 1e3 - timings["ttft_ms"])
                 return rate, ttft
 
             def alone():
@@ -397,15 +398,20 @@ def overhead_of(run, model, n_tokens, name):
             ttfts.append((pair["over_http"][1] - pair["alone"][1]) * 1e3)
     mean, lower = confidence(ratios)
     return {"mean_ratio": round(mean, 4), "median_ratio": round(statistics.median(ratios), 4), "ci95_lower": round(lower, 4),
-            "median_ttft_overhead_ms": round(statistics.median(ttfts), 2), "samples": {"ratio": ratios, "ttft_ms": ttfts}}
+            "median_ttft_beyond_generate_ms": round(statistics.median(ttfts), 2),
+            "median_ttft_overhead_ms": round(statistics.median(beyond_engine), 2), "samples": {"ratio": ratios, "ttft_ms": ttfts}}
 
 
 def overhead(run):
-    """One stream over HTTP decodes at >= 98 % of `llmind generate`, and its first token comes <= 5 ms later."""
+    """One stream over HTTP decodes at >= 98 % of `llmind generate`, and its first token comes <= 5 ms after the engine's.
+
+    Of a large model and of the built-in one, whose tokens take 0.4 ms each. The first token is held against the
+    engine's own stamp: `generate` starts cold, which would hide what the server costs."""
     large = overhead_of(run, run.model("llama-3.2-1b", "--bits", "4"), 64, None)
     small = overhead_of(run, "builtin", 1000, "builtin")
-    ok = (large["mean_ratio"] >= 0.98 or large["median_ratio"] >= 0.98) and large["ci95_lower"] >= 0.95
-    return {"passed": ok and large["median_ttft_overhead_ms"] <= 5, "bar": "0.98, lower bound 0.95, 5 ms",
+    ok = all(max(m["mean_ratio"], m["median_ratio"]) >= 0.98 and m["ci95_lower"] >= 0.95 and
+             m["median_ttft_overhead_ms"] <= 5 for m in (large, small))
+    return {"passed": ok, "bar": "0.98, lower bound 0.95, 5 ms",
             "llama-3.2-1b": large, "builtin": small}
 
 
