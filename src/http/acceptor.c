@@ -201,12 +201,12 @@ static bool refuse(struct acceptor *acceptor, const struct fresh *fresh)
     dispatch_find(&exchange, head.target, &plain);
     bool ours = !exchange.response.status && recv(fresh->fd, acceptor->taken, length, 0) == n;
     if (ours) {
-        http_reply_problem(&exchange, 429, "busy", NULL,
+        http_reply_problem(&exchange, 429, "queue_full", NULL,
                            "the queue is full: %u requests run or wait already; try again in a moment",
                            atomic_load(&acceptor->n_counted));
         refusal_send(fresh->fd, &exchange);
+        report(acceptor, &exchange, fresh->since_ns); /* before: who sees the end finds it counted */
         close(fresh->fd);
-        report(acceptor, &exchange, fresh->since_ns);
     }
     exchange_free(&exchange);
     return ours;
