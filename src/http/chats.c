@@ -41,13 +41,19 @@ static void get_chats(struct http_exchange *exchange)
 
 struct chat_fields {
     const char *title, *model, *system;
+    const char *branch_of; /* only of a new chat */
+    int64_t messages;
 };
 
-static bool read_fields(struct http_exchange *exchange, const json_t *body, struct chat_fields *out)
+static bool read_fields(struct http_exchange *exchange, const json_t *body, bool is_new,
+                        struct chat_fields *out)
 {
-    static const char *const names[] = {"title", "model", "system"};
+    static const char *const names[] = {"title", "model", "system", "branch_of", "messages"};
     *out = (struct chat_fields){0};
-    return http_fields_known(exchange, body, names, sizeof names / sizeof *names) &&
+    return http_fields_known(exchange, body, names, is_new ? 5 : 3) &&
+           http_field_string(exchange, body, "branch_of", STORE_CHAT_ID, &out->branch_of) &&
+           http_field_integer(exchange, body, "messages", 0, STORE_CHAT_MESSAGES, &out->messages) &&
+           (!out->branch_of || http_field_required(exchange, body, "messages")) &&
            http_field_string(exchange, body, "title", STORE_TITLE_BYTES, &out->title) &&
            http_field_string(exchange, body, "model", STORE_TITLE_BYTES, &out->model) &&
            http_field_string(exchange, body, "system", STORE_MESSAGE_BYTES, &out->system);
@@ -59,14 +65,16 @@ static void post_chats(struct http_exchange *exchange)
     json_t *body = http_json_object(exchange, 1);
     if (!body)
         return;
-    if (read_fields(exchange, body, &fields)) {
+    if (read_fields(exchange, body, true, &fields)) {
         char *usual = NULL;
-        if (!json_object_get(body, "system")) /* given as null: none */
+        if (!fields.branch_of && !json_object_get(body, "system")) /* given as null: none */
             usual = settings_string(http_services(exchange)->settings, "system_prompt");
         json_t *chat = NULL;
         struct error error = {0};
-        int status = chats_create(chats_of(exchange), fields.title, fields.model,
-                                  usual ? usual : fields.system, &chat, &error);
+        int status = fields.branch_of ? chats_branch(chats_of(exchange), fields.branch_of, fields.messages,
+                                                     fields.title, fields.model, fields.system, &chat, &error)
+                                      : chats_create(chats_of(exchange), fields.title, fields.model,
+                                                     usual ? usual : fields.system, &chat, &error);
         free(usual);
         reply(exchange, status, 201, chat, &error);
     }
@@ -93,7 +101,7 @@ static void patch_chat(struct http_exchange *exchange)
     json_t *body = http_json_object(exchange, 0);
     if (!body)
         return;
-    if (read_fields(exchange, body, &fields)) {
+    if (read_fields(exchange, body, false, &fields)) {
         json_t *chat = NULL;
         struct error error = {0};
         int status = chats_update(chats_of(exchange), http_parameter(exchange, "id"),
@@ -136,7 +144,7 @@ static const struct http_route routes[] = {
     {"GET", "/api/chats", get_chats,
      "Saved conversations, newest first; ?limit, ?before (the next of the page before), ?search.", NULL,
      "ChatList", 0, false},
-    {"POST", "/api/chats", post_chats, "Begins a conversation.", "ChatFields", "Chat", SEND_BODY, false},
+    {"POST", "/api/chats", post_chats, "Begins a conversation, or a branch of another one.", "ChatCreate", "Chat", SEND_BODY, false},
     {"GET", "/api/chats/{id}", get_chat, "A conversation with its messages.", NULL, "Chat", 0, false},
     {"PATCH", "/api/chats/{id}", patch_chat, "Changes title, model or system prompt; null takes one away.",
      "ChatFields", "Chat", SEND_BODY, false},

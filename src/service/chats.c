@@ -303,6 +303,39 @@ int chats_create(struct chats *chats, const char *title, const char *model, cons
     return status ? status : made(chats_chat_json(&chat, reason), out, error);
 }
 
+int chats_branch(struct chats *chats, const char *from, int64_t n_messages, const char *title,
+                 const char *model, const char *system, json_t **out, struct error *error)
+{
+    *out = NULL;
+    char id[STORE_CHAT_ID + 1];
+    if (!chats_id_is_valid(from))
+        return not_found(error);
+    int status = check_texts(title, model, system, error);
+    if (!status)
+        status = new_id(id, error);
+    if (status)
+        return status;
+    struct collection into = {.unsaved = chats};
+    const struct store_chat create = {
+        .id = id, .title = title, .model = model, .system = system, .created_ms = chats_now_ms()};
+    pthread_mutex_lock(&chats->lock);
+    struct unsaved *entry = unsaved_find(chats, from);
+    if (entry) /* its messages must be where they are copied from */
+        status = unsaved_save(chats, entry, error);
+    if (!status)
+        status = chats->store ? store_chats_branch(chats->store, from, n_messages, &create, error)
+                              : no_database(chats, error);
+    if (!status)
+        status = read_chat(chats, id, &into, error);
+    pthread_mutex_unlock(&chats->lock);
+    json_decref(into.list);
+    if (status)
+        json_decref(into.chat);
+    else
+        *out = into.chat;
+    return status;
+}
+
 int chats_update(struct chats *chats, const char *id, const char *title, const char *model,
                  const char *system, json_t **out, struct error *error)
 {

@@ -121,6 +121,27 @@ def test_many_chats_at_once(server):
     assert not failures
 
 
+def test_a_branch_begins_as_the_other_did(server, problem):
+    chat = new_chat(server, title="first", system="Be kind.")
+    for text in ("one", "two"):
+        whole(server, chat["id"], content=text, max_tokens=4)
+    before = read(server, chat["id"])
+    reply = server.post("/api/chats", {"branch_of": chat["id"], "messages": 2})
+    assert reply.status_code == 201 and reply.json()["message_count"] == 2 and reply.json()["saved"]
+    branch = read(server, reply.json()["id"])
+    assert (branch["title"], branch["system"], branch["model"]) == ("first", "Be kind.", before["model"])
+    assert branch["messages"] == before["messages"][:2]
+    whole(server, branch["id"], content="another two", max_tokens=4)
+    assert read(server, chat["id"]) == before
+    assert [m["content"] for m in read(server, branch["id"])["messages"]][::2] == ["one", "another two"]
+    empty = server.post("/api/chats", {"branch_of": chat["id"], "messages": 0, "title": "other"}).json()
+    assert empty["message_count"] == 0 and empty["title"] == "other"
+    problem(server.post("/api/chats", {"branch_of": chat["id"], "messages": 5}), 400)
+    problem(server.post("/api/chats", {"branch_of": chat["id"]}), 400, param="messages")
+    problem(server.post("/api/chats", {"branch_of": "0" * 32, "messages": 0}), 404)
+    problem(server.request("PATCH", f"/api/chats/{chat['id']}", json={"branch_of": chat["id"]}), 400, param="branch_of")
+
+
 def test_pages_and_search(server):
     ids = [new_chat(server, title=f"page 100%_ {i}")["id"] for i in range(5)]
     new_chat(server, title="page 100xx")
