@@ -1,0 +1,27 @@
+import type { ComparedModel } from '../report';
+import { axisName, distinct, grid, round, short, unitOf, type Drawing } from './option';
+
+export function comparisonChart(models: readonly ComparedModel[]): Drawing {
+  const good = models.filter((one) => one.ok);
+  const names = distinct(good.map((one) => short(one.model)));
+  const fastest = [...good].sort((a, b) => (b.decode.median.value ?? 0) - (a.decode.median.value ?? 0))[0];
+  return {
+    summary: fastest ? `${fastest.model} decodes fastest.` : '',
+    height: 120 + 56 * good.length,
+    option: {
+      grid: { ...grid, bottom: 36 },
+      legend: { top: 0 },
+      tooltip: { trigger: 'axis', valueFormatter: unitOf('tok/s') },
+      xAxis: { type: 'value', name: 'tok/s', ...axisName },
+      yAxis: { type: 'category', data: names, inverse: true },
+      series: [
+        { type: 'bar', name: 'Answer speed', data: good.map((one) => round(one.tokensPerSecond.median.value)) },
+        { type: 'bar', name: 'Decode', data: good.map((one) => round(one.decode.median.value)) },
+      ],
+    },
+    table: {
+      columns: ['Model', 'Answer speed, tok/s', 'Decode, tok/s'],
+      rows: good.map((one) => [one.model, round(one.tokensPerSecond.median.value), round(one.decode.median.value)]),
+    },
+  };
+}
