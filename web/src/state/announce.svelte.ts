@@ -1,0 +1,11 @@
+/* Says things to people who use a screen reader. `polite` waits its turn; `assertive` interrupts, for failures only. */
+class Announcer {
+  polite = $state('');
+  assertive = $state('');
+}
+export const announcer = new Announcer();
+
+/* The same text twice is no change, and no change is not read out; a trailing no-break space makes it one. */
+export function announce(text: string, how: 'polite' | 'assertive' = 'polite'): void {
+  announcer[how] = announcer[how] === text ? `${text}\u00a0` : text;
+}
