@@ -88,7 +88,7 @@ const comparedNames: Record<string, string> = {
   tokens_per_second: 'answer speed',
   decode_tokens_per_second: 'decoding speed',
   prefill_tokens_per_second: 'prefill speed',
-  aggregate_decode_tokens_per_second: 'decoding speed of all answers together',
+  aggregate_decode_tokens_per_second: 'decoding speed, all together',
   ttft_ms: 'time to first token',
   response_ms: 'response time',
   memory_bytes: 'memory',

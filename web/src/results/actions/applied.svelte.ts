@@ -26,8 +26,9 @@ class AppliedOnes {
   }
 
   set(run: string, recommendation: string, applied: Applied | undefined): void {
-    const { [`${run} ${recommendation}`]: _, ...others } = this.#all;
-    this.#all = applied ? { ...others, [`${run} ${recommendation}`]: applied } : others;
+    const key = `${run} ${recommendation}`;
+    const others = Object.entries(this.#all).filter(([name]) => name !== key);
+    this.#all = Object.fromEntries(applied ? [...others, [key, applied]] : others);
     try {
       localStorage.setItem(PLACE, JSON.stringify(this.#all));
     } catch {

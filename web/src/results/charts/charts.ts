@@ -69,7 +69,14 @@ export function latencyChart(tests: readonly Test[]): Drawing | null {
       tooltip: { trigger: 'item' },
       xAxis: { type: spread > 12 ? 'log' : 'value', name: 'gap between tokens, ms', ...axisName, scale: true },
       yAxis: { type: 'category', data: names, inverse: true },
-      series: [{ type: 'boxplot', name: 'Gap between tokens, ms', data: boxes }],
+      series: [
+        {
+          type: 'boxplot',
+          name: 'Gap between tokens, ms',
+          itemStyle: { color: 'rgba(128, 128, 128, 0.25)', borderWidth: 1.5 },
+          data: boxes,
+        },
+      ],
     },
     table: {
       columns: ['Test', 'Gaps', 'p5, ms', 'p25, ms', 'p50, ms', 'p75, ms', 'p99, ms', 'Longest, ms'],

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { operationName, partsOf, placed, rooflineChart, tokenTimeChart } from '../../src/results/analysis/operations';
+import { lineOf, tokenMs } from '../../src/results/analysis/whatIf';
+import {
+  configurationChart,
+  depthChart,
+  latencyChart,
+  memoryChart,
+  throughputChart,
+} from '../../src/results/charts/charts';
+import { comparisonChart } from '../../src/results/charts/comparison';
+import { distinct, quantile, thinned } from '../../src/results/charts/option';
+import { absent, timelineChart } from '../../src/results/charts/timeline';
+import { report } from './reports';
+
+const full = report('full');
+
+describe('helpers', () => {
+  it('keeps names apart and the shape of a curve', () => {
+    expect(distinct(['a', 'b', 'a'])).toEqual(['a', 'b', 'a (2)']);
+    expect(quantile([1, 2, 3, 4, 5], 0.5)).toBe(3);
+    const spike = Array.from({ length: 10_000 }, (_, i): [number, number] => [i, i === 5000 ? 99 : 1]);
+    const some = thinned(spike, 200);
+    expect(some.length).toBeLessThanOrEqual(200);
+    expect(Math.max(...some.map(([, y]) => y ?? 0))).toBe(99);
+  });
+});
+
+describe('every chart', () => {
+  it('has the same figures in its table', () => {
+    expect(throughputChart(full.tests)?.table.rows.map(([name]) => name)).toEqual(['simple', 'medium', 'complex']);
+    expect(latencyChart(full.tests)?.table.rows.length).toBe(7);
+    expect(depthChart(full)?.table.rows.map(([depth]) => depth)).toEqual([0, 1024, 2048, 4096]);
+    expect(configurationChart(full.configurations)?.table.rows.length).toBe(11);
+    expect(timelineChart(full)?.table.rows.length).toBe(24);
+    expect(absent(full).map(({ label }) => label)).toEqual(['CPU power', 'GPU busy']);
+  });
+  it('draws memory as steps that add up', () => {
+    const drawing = memoryChart(full);
+    const series = drawing?.option['series'] as { data: (number | null)[] }[];
+    expect(series[0]?.data[1]).toBeCloseTo(695.28, 1); // the KV cache stands on the weights
+    expect(series[0]?.data[3]).toBe(0); // a sum stands on the ground
+    expect(drawing?.summary).toContain('100 %');
+  });
+  it('is none where nothing was measured', () => {
+    const failed = report('failed');
+    expect(throughputChart(failed.tests)).toBeNull();
+    expect(latencyChart(failed.tests)).toBeNull();
+    expect(memoryChart(report('remote'))).toBeNull();
+    expect(timelineChart(report('remote'))).toBeNull();
+    expect(configurationChart([])).toBeNull();
+  });
+  it('survives a hostile report', () => {
+    const hostile = report('hostile');
+    throughputChart(hostile.tests);
+    latencyChart(hostile.tests);
+    memoryChart(hostile);
+    depthChart(hostile);
+    configurationChart(hostile.configurations);
+    timelineChart(hostile);
+    tokenTimeChart(hostile.traces);
+    if (hostile.roofline) rooflineChart(hostile.roofline);
+    comparisonChart(report('compare').comparison?.models ?? []);
+  });
+});
+
+describe('operations', () => {
+  it('has readable names', () => {
+    expect(operationName('layers.*.self_attn.q_proj … v_proj')).toBe('attention q proj … v proj');
+    expect(operationName('layers.12.mlp.down_proj')).toBe('mlp down proj');
+    expect(operationName('lm_head')).toBe('lm head');
+  });
+  it('sums the layers, and the small ones as one', () => {
+    const [trace] = full.traces;
+    const parts = trace ? partsOf(trace, 3) : [];
+    expect(parts.map(({ name }) => name)).toEqual(['mlp gate up', 'mlp down proj', 'lm head', 'everything else']);
+    expect(parts.reduce((sum, { ms }) => sum + ms, 0)).toBeCloseTo(58.7, 0);
+  });
+  it('places only what both reads and calculates', () => {
+    expect(placed(full.roofline?.operations ?? [])).toHaveLength(9);
+  });
+});
+
+describe('what if', () => {
+  const line = lineOf(full);
+  it('gives back what was measured', () => {
+    expect(line?.bits).toBeCloseTo(4.5, 1);
+    expect(line && tokenMs(line, line.bits, 0)).toBeCloseTo(695 / 12.9 + 3.2, 1);
+  });
+  it('halves the reading with half the bits, and leaves the fixed cost', () => {
+    expect(line && tokenMs(line, line.bits / 2, 0)).toBeCloseTo(695 / 2 / 12.9 + 3.2, 1);
+    expect(line && tokenMs(line, line.bits, 4096)).toBeCloseTo((695 + 0.032768 * 4096) / 12.9 + 3.2, 1);
+  });
+  it('is not asked where there is no line', () => {
+    expect(lineOf(report('remote'))).toBeNull();
+  });
+});
