@@ -70,7 +70,7 @@ export async function errorOf(response: Response): Promise<ApiError> {
 }
 
 /* The server's messages begin small, as they do in a terminal; here each stands alone. A name stays as it is. */
-function sentence(message: string): string {
+export function sentence(message: string): string {
   const first = message.split(' ', 1)[0] ?? '';
   const text = /^[a-z]+$/.test(first) ? message.charAt(0).toUpperCase() + message.slice(1) : message;
   return /[.!?]$/.test(text) ? text : `${text}.`;
