@@ -137,6 +137,30 @@ void file_map_close(struct file_map *map)
     *map = (struct file_map){0};
 }
 
+#ifdef __APPLE__
+typedef char residency;
+#else
+typedef unsigned char residency;
+#endif
+
+bool file_resident_bytes(const char *path, uint64_t *resident, uint64_t *size)
+{
+    struct file_map map;
+    if (file_map_open(path, &map, NULL))
+        return false;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), n = map.length / page + (map.length % page > 0);
+    residency *pages = malloc(n ? n : 1);
+    bool known = pages && (n == 0 || mincore((void *)(uintptr_t)map.data, map.length, pages) == 0);
+    *size = map.length;
+    *resident = 0;
+    for (size_t i = 0; known && i < n; i++)
+        if (pages[i] & 1)
+            *resident += i + 1 < n ? page : map.length - (n - 1) * page;
+    free(pages);
+    file_map_close(&map);
+    return known;
+}
+
 bool file_exists(const char *path)
 {
     struct stat status;

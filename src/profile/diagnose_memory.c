@@ -47,27 +47,23 @@ bool diagnose_not_resident(const struct facts *facts, const struct findings *so_
     return true;
 }
 
-/* A first run that faulted its pages in, and later ones that did not: loading, not decoding. */
+/* The weights were not in memory when the run began. That concerns loading and the first answer: the run reads
+ * all of them before anything is timed. */
 bool diagnose_cold_cache(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
     if (findings_get(so_far, "not_resident") || findings_get(so_far, "swapping"))
         return false;
-    const json_t *test = json_get(facts->report, "tests.0");
-    double first = json_get_positive(test, "warmup.ttft_ms");
-    double later = json_get_positive(test, "summary.ttft_ms.median");
-    double faults = json_get_positive(facts->report, "host.major_faults");
-    double while_decoding = facts_sensor_mean(facts, "major_faults_per_s", "decode");
-    if (!(first > 2 * later) || !(first - later > 50) || !(faults >= 50) || while_decoding >= 1)
+    double resident = json_get_number(facts->report, "host.weights_resident_before");
+    double absent = (1 - resident) * facts->model_bytes;
+    if (!(resident < 0.9) || !(absent >= 64e6)) /* less is read before anybody notices */
         return false;
-    finding_figure(out, "first_ttft_ms", first);
-    finding_figure(out, "later_ttft_ms", later);
-    finding_figure(out, "major_faults", faults);
-    finding_say(
-        out, SEVERITY_LOW, "The first run found a cold page cache",
-        "The warm-up took %.0f ms to its first token, later runs %.0f ms, and %.0f pages came from the "
-        "disk meanwhile. The warm-up is not part of any figure; what a user waits for after a start is "
-        "the load time and this.",
-        first, later, faults);
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+    finding_figure(out, "weights_resident_before", resident);
+    finding_figure(out, "weight_bytes", facts->model_bytes);
+    finding_say(out, SEVERITY_LOW, "The run began with a cold page cache",
+                "%s of the %s of weights were not in memory when the run began and had to come from the disk. "
+                "Nothing of that is in any figure here; it is what the first answer after a start waits for.",
+                format_bytes(a, absent), format_bytes(b, facts->model_bytes));
     return true;
 }
 

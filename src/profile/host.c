@@ -1,5 +1,6 @@
 #include "profile/host.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,4 +53,29 @@ double host_steal(const struct host_reading *before, const struct host_reading *
         return NAN;
     return (double)(after->ticks_steal - before->ticks_steal) /
            (double)(after->ticks_total - before->ticks_total);
+}
+
+double host_weights_resident(const char *folder)
+{
+    static const char ending[] = ".safetensors";
+    DIR *files = opendir(folder);
+    if (!files)
+        return NAN;
+    double there = 0, all = 0;
+    bool known = true;
+    for (const struct dirent *entry; known && (entry = readdir(files)) != NULL;) {
+        size_t length = strlen(entry->d_name);
+        if (length < sizeof ending || strcmp(entry->d_name + length - (sizeof ending - 1), ending) != 0)
+            continue;
+        char path[4096];
+        uint64_t resident, size;
+        known = file_join(path, sizeof path, folder, entry->d_name, NULL) == 0 &&
+                file_resident_bytes(path, &resident, &size);
+        if (known) {
+            there += (double)resident;
+            all += (double)size;
+        }
+    }
+    closedir(files);
+    return known && all > 0 ? there / all : NAN;
 }

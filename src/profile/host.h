@@ -19,6 +19,9 @@ void host_read(struct host_reading *out);
 /* CPU time stolen by the hypervisor between two readings, a fraction of all of it; NaN: unknown. */
 double host_steal(const struct host_reading *before, const struct host_reading *after);
 
+/* How much of a model folder's weights the page cache holds, a fraction of their bytes; NaN: unknown. */
+double host_weights_resident(const char *folder);
+
 /* Pure: reads "cpu  user nice system idle iowait irq softirq steal ..." into *out. */
 bool host_parse_stat(const char *text, struct host_reading *out);
 

@@ -90,6 +90,7 @@ static int run_model(struct run *run, struct error *error)
     if (!model->path)
         return error_set(error, ERROR_NOT_FOUND, "%s",
                          model->problem ? model->problem : "there is no such model");
+    run->weights_resident = host_weights_resident(model->path);
     int status = run_tests_in_lab(run, error);
     if (!status)
         status = run_configurations(run, error);
@@ -119,6 +120,7 @@ static void begin(struct run *run, const struct profile_request *request, const 
                         .begin_ns = clock_now_ns(),
                         .prefill_tps = NAN,
                         .decode_tps = NAN,
+                        .weights_resident = NAN,
                         .phase = "loading",
                         .configurations = json_array(),
                         .traces = json_array(),

@@ -57,6 +57,7 @@ struct run {
     char created[32];
     struct monitor *monitor; /* NULL: it could not be started */
     struct host_reading host_before, host_after;
+    double weights_resident; /* before anything was read, fraction; NaN: unknown */
 
     /* a model of this machine */
     struct lab *lab;

@@ -135,6 +135,8 @@ static json_t *host_json(const struct run *run)
     json_put_number(o, "steal_fraction", host_steal(&run->host_before, &run->host_after), untold);
     json_put_number(o, "swap_change_bytes",
                     memory->known ? (double)memory->swap_bytes - (double)run->swap_first_bytes : NAN, why);
+    json_put_number(o, "weights_resident_before", run->weights_resident,
+                    run->lab_info ? "the system does not tell which pages of a file are in memory" : why);
     json_put_number(o, "major_faults", memory->known ? (double)memory->major_faults : NAN, why);
     put_sensor(o, "temperature_c", run, "cpu_temperature_c", "cpu_temperature_c", "max");
     put_sensor(o, "frequency_mhz", run, "cpu_mhz", "cpu_mhz", "mean");

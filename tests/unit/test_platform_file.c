@@ -211,6 +211,20 @@ static void the_program_finds_itself(void **state)
 
 #define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
+static void what_was_just_written_is_in_memory(void **state)
+{
+    (void)state;
+    static unsigned char data[300001];
+    uint64_t resident = 7, size = 7;
+    const char *path = write_file("content", data, sizeof data);
+    assert_true(file_resident_bytes(path, &resident, &size));
+    assert_int_equal(size, sizeof data);
+    assert_int_equal(resident, sizeof data);
+    assert_true(file_resident_bytes(write_file("empty", "", 0), &resident, &size));
+    assert_int_equal(resident + size, 0);
+    assert_false(file_resident_bytes(path_of("absent"), &resident, &size));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +233,7 @@ int main(void)
         cmocka_unit_test(read_trusts_no_size),
         WITH_FOLDER(only_regular_files),
         WITH_FOLDER(map_shows_the_file),
+        WITH_FOLDER(what_was_just_written_is_in_memory),
         WITH_FOLDER(a_replaced_file_does_not_change_the_map),
         cmocka_unit_test(paths_are_joined),
         WITH_FOLDER(tests_of_existence),

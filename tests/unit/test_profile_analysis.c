@@ -60,7 +60,7 @@ static const struct diagnosis diagnoses[] = {
     {"batch_saturated", true, {{"configurations.4.change_pct", "8.0"}}},
     {"memory_tight", true, {{"machine.memory_limit_bytes", "6e9"}}},
     {"footprint", true, {{"memory.measured.footprint_peak_bytes", "12e9"}}},
-    {"cold_cache", true, {{"tests.0.warmup.ttft_ms", "4000"}, {"host.major_faults", "900"}}},
+    {"cold_cache", true, {{"host.weights_resident_before", "0.2"}}},
 };
 
 static json_t *sick_report(const struct diagnosis *diagnosis)
@@ -195,14 +195,15 @@ static void a_neighbour_on_a_free_core_is_none(void **state)
     json_decref(report);
 }
 
-static void faults_while_decoding_are_no_cold_start(void **state)
+static void weights_that_do_not_stay_are_no_cold_start(void **state)
 {
     (void)state;
     json_t *report = load("healthy");
-    put(report, "tests.0.warmup.ttft_ms", "4000");
-    put(report, "host.major_faults", "900");
-    put_from(report, SERIES "6.values", 0, 3);
-    assert_null(bottleneck(analyse(report), "cold_cache"));
+    put(report, "host.weights_resident_before", "0.2");
+    put_from(report, SERIES "6.values", 0, 30);
+    const json_t *analysis = analyse(report);
+    assert_non_null(bottleneck(analysis, "not_resident"));
+    assert_null(bottleneck(analysis, "cold_cache"));
     json_decref(report);
 }
 
@@ -302,7 +303,7 @@ int main(void)
         cmocka_unit_test(sensors_count_only_while_the_baseline_is_timed),
         cmocka_unit_test(a_falling_clock_is_found),
         cmocka_unit_test(a_neighbour_on_a_free_core_is_none),
-        cmocka_unit_test(faults_while_decoding_are_no_cold_start),
+        cmocka_unit_test(weights_that_do_not_stay_are_no_cold_start),
         cmocka_unit_test(unstable_repeats_carry_no_verdict),
         cmocka_unit_test(a_disturbed_run_has_no_limit),
         cmocka_unit_test(a_cause_needs_a_witness),
