@@ -267,6 +267,7 @@ function readTrace(trace: Json): Trace {
     tracedMs: number(trace['traced_step_ms']),
     plainMs: number(trace['plain_step_ms']),
     overhead: known(trace, 'overhead_fraction'),
+    covered: number(trace['covered_fraction']),
     segments: list(trace['segments'], 5000).map((one) => ({
       name: clean(one['name'], 100),
       ms: Math.max(0, number(one['ms']) ?? 0),

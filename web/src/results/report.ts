@@ -122,6 +122,7 @@ export interface Trace {
   tracedMs: number | null;
   plainMs: number | null;
   overhead: Known;
+  covered: number | null; // the operations' share of the step
   segments: { name: string; ms: number }[];
 }
 

@@ -72,7 +72,7 @@ export interface Line {
 export function linesOf(rows: readonly Row[]): Line[] {
   const lines = new Map<string, Line>();
   for (const row of rows) {
-    if (row.status !== 'success' || row.kind === 'compare' || row.decode_tokens_per_second === null) continue;
+    if (row.status !== 'success' || row.kind === 'compare' || number(row.decode_tokens_per_second) === null) continue;
     const key = JSON.stringify([row.model, row.quantization, row.machine]);
     const label = `${modelName(row)} on ${clean(row.machine, 80) || 'an unknown machine'}`;
     const line = lines.get(key) ?? { key, label, rows: [] };
@@ -101,7 +101,7 @@ export function trendChart(line: Line): Drawing {
         {
           type: 'line',
           name: 'Decode, tok/s',
-          data: points.map(({ row, x }) => [x, round(row.decode_tokens_per_second)]),
+          data: points.map(({ row, x }) => [x, round(number(row.decode_tokens_per_second))]),
         },
         {
           type: 'scatter',
@@ -109,7 +109,7 @@ export function trendChart(line: Line): Drawing {
           symbol: 'triangle',
           symbolRotate: 180,
           symbolSize: 18,
-          data: regressions.map(({ row, x }) => [x, round(row.decode_tokens_per_second)]),
+          data: regressions.map(({ row, x }) => [x, round(number(row.decode_tokens_per_second))]),
         },
       ],
     },
@@ -118,8 +118,8 @@ export function trendChart(line: Line): Drawing {
       rows: points.map(({ row, trend }) => [
         row.created,
         row.mode,
-        round(row.decode_tokens_per_second),
-        round(row.tokens_per_second),
+        round(number(row.decode_tokens_per_second)),
+        round(number(row.tokens_per_second)),
         trend ? trend.text : (reasonOf(row, 'trend') ?? '–'),
       ]),
     },

@@ -15,6 +15,9 @@ export function operationName(name: string): string {
   return text.trim() || name;
 }
 
+/* A trace whose operations explain too little of the step was disturbed: its figures say nothing. */
+export const isSound = (trace: Trace) => trace.covered === null || (trace.covered > 0.8 && trace.covered < 1.2);
+
 export interface Part {
   name: string;
   ms: number;
@@ -38,12 +41,19 @@ export function tokenTimeChart(traces: readonly Trace[]): Drawing {
   names.sort((a, b) => Number(a === 'everything else') - Number(b === 'everything else'));
   const rows = distinct(traces.map((trace) => `${trace.depth} tokens`));
   const first = partsOf(
-    traces[0] ?? { depth: 0, tracedMs: 0, plainMs: 0, overhead: { value: 0, reason: '' }, segments: [] },
+    traces[0] ?? {
+      depth: 0,
+      tracedMs: 0,
+      plainMs: 0,
+      overhead: { value: 0, reason: '' },
+      covered: null,
+      segments: [],
+    },
   );
   const total = first.reduce((sum, part) => sum + part.ms, 0);
   const share = total && first[0] ? Math.round((100 * first[0].ms) / total) : 0;
   return {
-    summary: first[0] ? `Without context, ${first[0].name} takes ${share} % of a token.` : '',
+    summary: first[0] ? `At ${traces[0]?.depth} tokens of context, ${first[0].name} takes ${share} % of a token.` : '',
     height: 130 + 60 * traces.length,
     option: {
       grid: { ...grid, top: 72, bottom: 36 },
