@@ -263,7 +263,9 @@ int run_trace(struct run *run, struct error *error)
             return error_set(error, status, "%s", problem.message);
         if (status) {
             run_note(run, "the step at depth %u could not be traced: %s", depths[i], problem.message);
-            return status == ERROR_IO ? run_revive(run, error) : 0;
+            if (status == ERROR_IO)
+                return run_revive(run, error);
+            continue;
         }
         json_array_append_new(run->traces, trace);
         run->done_s += run->trace_s / (deepest ? 2 : 1);
