@@ -12,6 +12,7 @@ export interface Column<Row> {
   numeric?: boolean; // set to the right
   sortable?: boolean;
   definition?: string;
+  control?: boolean; // holds buttons, so it is not copied
 }
 
 export interface Sort {
@@ -42,10 +43,11 @@ export function sorted<Row>(rows: readonly Row[], columns: readonly Column<Row>[
 /* `caption` above, `footnote` (the machine's line) below. */
 export function asMarkdown<Row>(
   caption: string,
-  columns: readonly Column<Row>[],
+  all: readonly Column<Row>[],
   rows: readonly Row[],
   footnote = '',
 ): string {
+  const columns = all.filter((column) => !column.control);
   const cell = (text: string) => text.replace(/\\/g, '\\\\').replace(/\|/g, '\\|').replace(/\s+/g, ' ').trim();
   const line = (cells: string[]) => `| ${cells.join(' | ')} |`;
   return [
