@@ -23,44 +23,47 @@ export interface Part {
   ms: number;
 }
 
-/* The longest `most` operations of a traced step, the others in one. */
-export function partsOf(trace: Trace, most = 7): Part[] {
+const REST = 'everything else';
+
+/* The operations of a traced step, the longest first; those not in `named` as one. */
+export function partsOf(trace: Trace, named?: readonly string[]): Part[] {
   const sums = new Map<string, number>();
   for (const segment of trace.segments) {
-    const name = operationName(segment.name);
+    const own = operationName(segment.name);
+    const name = !named || named.includes(own) ? own : REST;
     sums.set(name, (sums.get(name) ?? 0) + segment.ms);
   }
-  const all = [...sums].map(([name, ms]) => ({ name, ms })).sort((a, b) => b.ms - a.ms);
-  const rest = all.slice(most).reduce((sum, one) => sum + one.ms, 0);
-  return rest > 0 ? [...all.slice(0, most), { name: 'everything else', ms: rest }] : all.slice(0, most);
+  const all = [...sums].map(([name, ms]) => ({ name, ms }));
+  return all.sort((a, b) => Number(a.name === REST) - Number(b.name === REST) || b.ms - a.ms);
 }
 
+/* As many as there are colours: the longest of any trace, and the rest. */
 export function tokenTimeChart(traces: readonly Trace[]): Drawing {
-  const parts = traces.map((trace) => new Map(partsOf(trace).map((part) => [part.name, part.ms])));
-  const names = [...new Set(parts.flatMap((part) => [...part.keys()]))];
-  names.sort((a, b) => Number(a === 'everything else') - Number(b === 'everything else'));
+  const longest = new Map<string, number>();
+  for (const { name, ms } of traces.flatMap((trace) => partsOf(trace)))
+    longest.set(name, Math.max(ms, longest.get(name) ?? 0));
+  const named = [...longest]
+    .sort((a, b) => b[1] - a[1])
+    .map(([name]) => name)
+    .slice(0, 5);
+  const all = traces.map((trace) => partsOf(trace, named));
+  const parts = all.map((some) => new Map(some.map((part) => [part.name, part.ms])));
+  const names = longest.size > named.length ? [...named, REST] : named;
   const rows = distinct(traces.map((trace) => `${trace.depth} tokens`));
-  const first = partsOf(
-    traces[0] ?? {
-      depth: 0,
-      tracedMs: 0,
-      plainMs: 0,
-      overhead: { value: 0, reason: '' },
-      covered: null,
-      segments: [],
-    },
-  );
-  const total = first.reduce((sum, part) => sum + part.ms, 0);
-  const share = total && first[0] ? Math.round((100 * first[0].ms) / total) : 0;
+  const first = all[0]?.[0];
+  const total = (all[0] ?? []).reduce((sum, part) => sum + part.ms, 0);
   return {
-    summary: first[0] ? `At ${traces[0]?.depth} tokens of context, ${first[0].name} takes ${share} % of a token.` : '',
+    summary:
+      first && total
+        ? `At ${traces[0]?.depth} tokens of context, ${first.name} takes ${Math.round((100 * first.ms) / total)} % of a token.`
+        : '',
     height: 130 + 60 * traces.length,
     option: {
-      grid: { ...grid, top: 72, bottom: 36 },
+      grid: { ...grid, top: 56, bottom: 36 },
       legend: { top: 0, type: 'scroll' },
       tooltip: { trigger: 'item', valueFormatter: unitOf('ms') },
       xAxis: { type: 'value', name: 'ms of a token', ...axisName },
-      yAxis: { type: 'category', data: rows, name: 'Context', inverse: true },
+      yAxis: { type: 'category', data: rows, inverse: true },
       series: names.map((name) => ({
         type: 'bar',
         stack: 'token',

@@ -64,7 +64,7 @@ export function timelineChart(report: Report): Drawing | null {
 
   return {
     summary: `${sensors.phases.length} measurements in ${Math.round(last)} seconds; the shaded bands are the measurements themselves.`,
-    height: TOP_PX + found.length * (LANE_PX + GAP_PX) + 56,
+    height: TOP_PX + found.length * (LANE_PX + GAP_PX) + 16,
     option: {
       legend: { top: 0, type: 'scroll' },
       tooltip: { trigger: 'axis' },
