@@ -133,7 +133,7 @@ static void print_runs(const json_t *runs)
         table_cell(&table, "%.*s", SHORT_ID, json_get_text(run, "id", ""));
         show_time(&table, run);
         runs_text_cell(&table, run, "model");
-        runs_text_cell(&table, run, json_get_is(run, "kind", "compare") ? "kind" : "mode");
+        runs_text_cell(&table, run, json_get_is(run, "kind", "profile") ? "mode" : "kind");
         table_cell(&table, "%s%s%s", json_get_text(run, "status", "-"),
                    json_get_bool(run, "imported", false) ? ", imported" : "",
                    json_get_bool(run, "saved", true) ? "" : ", not saved");
