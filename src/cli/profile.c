@@ -39,7 +39,8 @@ static const struct cli_option options[] = {
     {OPTION_QUICK, 0, "quick", NULL, "2 repeats, everything within a minute: indicative"},
     {OPTION_PROMPT, 0, "prompt", "TEXT", "profile this prompt instead of the default ones; may be repeated"},
     {OPTION_RAW, 0, "raw", NULL, "prompts as plain text, without the chat template"},
-    {'r', 'r', "repeats", "N", "timed runs of each test (default 3, quick 2); blocks of a proof (default 5)"},
+    {'r', 'r', "repeats", "N",
+     "timed runs of each test (default 3, quick 2); blocks of a proof (default: 5 to 20)"},
     {'n', 'n', "max-tokens", "N", "tokens of the answer to a prompt (default 128)"},
     {OPTION_CONFIGURATIONS, 0, "configurations", "LIST",
      "what is compared with the baseline: names with commas between, or none (default: all)"},
@@ -71,7 +72,8 @@ static const struct cli_spec spec = {
         "Configurations: baseline, high_temperature, low_temperature, short_response, long_response,\n"
         "threads, concurrency, kv_bits, prefix_cache, prefill_chunk, isa; or one value: threads=4.\n"
         "--prove takes one of them (threads=2, kv_bits=8, temperature=0.9, ...), runs it and the baseline\n"
-        "of a stored run in 5 or more blocks of A B B A, each in fresh processes, and ends in a sentence\n"
+        "of a stored run in 5 to 20 blocks of A B B A (the more the faster the model is; -r N: so many),\n"
+        "each in fresh processes, and ends in a sentence\n"
         "such as '4 threads to 2: decode +31 % [95 % CI +27, +35], kept'.",
     .options = options,
     .engine_options = true,

@@ -12,7 +12,7 @@ struct prove_wish {
     const char *recommendation;
     const char *run;   /* its id, or the beginning of it; NULL: the newest that can be proved */
     const char *model; /* NULL: any */
-    uint32_t blocks;   /* 0: 5 */
+    uint32_t blocks;   /* 0: as many as prove.h chooses */
     bool json, wait;
     const struct report_outputs *outputs;
 };

@@ -14,6 +14,7 @@
 #include "profile/json_get.h"
 #include "profile/json_put.h"
 #include "profile/proof.h"
+#include "profile/thresholds.h"
 
 enum { MAX_ADVICE = 24 };
 
@@ -124,7 +125,7 @@ static void fewer_bytes(const struct facts *facts, json_t *list, const struct fi
 static void advise_bandwidth(const struct facts *facts, json_t *list, const struct finding *finding)
 {
     fewer_bytes(facts, list, finding);
-    if (facts->shallow.kv_bytes > 0.1 * facts->shallow.weight_bytes)
+    if (facts->shallow.kv_bytes > KV_SHARE * facts->shallow.weight_bytes)
         eight_bit_cache(facts, list, finding);
     more_sequences(facts, list, finding);
 }

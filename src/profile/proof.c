@@ -112,8 +112,9 @@ int proof_request(const json_t *row, const char *configuration, uint32_t blocks,
         status = check_configuration(row, configuration, error);
     if (status)
         return status;
-    json_t *o =
-        json_pack("{s:s, s:i}", "kind", "prove", "repeats", (int)(blocks ? blocks : REQUEST_MIN_BLOCKS));
+    json_t *o = json_pack("{s:s}", "kind", "prove");
+    if (blocks)
+        json_put_integer(o, "repeats", blocks);
     json_t *proves = json_put_object(o, "proves"), *same = json_put_object(o, "knobs");
     put_model(o, row);
     copy(o, "raw", row, "request.raw");

@@ -26,7 +26,8 @@
 #define PROOF_NOT_HERE "it cannot be tried from here"
 
 /* The request (profile/request.h) that tries `configuration` ("threads=2") for a stored run (a row of
- * jobs_get): same model, prompt and knobs. blocks: 0: 5. *out: a new reference. Errors: ERROR_INVALID: there
+ * jobs_get): same model, prompt and knobs. blocks: 0: as many as prove.h
+ * chooses. *out: a new reference. Errors: ERROR_INVALID: there
  * is no such configuration, or it does not say which value; ERROR_UNSUPPORTED: it cannot be tried for this
  * run, and why. */
 int proof_request(const json_t *row, const char *configuration, uint32_t blocks, json_t **out,

@@ -135,7 +135,7 @@ int proof_add(json_t *report, const struct profile_request *request, struct erro
     json_put_number(o, "change_pct", json_get_number(entry, "change_pct"), none);
     json_put_interval(o, "ci95", json_get_number(entry, "ci95.0"), json_get_number(entry, "ci95.1"),
                       "it takes two pairs");
-    json_put_integer(o, "blocks", request->repeats);
+    json_put_integer(o, "blocks", (uint64_t)fmax(json_get_positive(report, "protocol.repeats"), 0));
     json_object_del(report, "proof_reason");
     return o && json_object_set_new(report, "proof", o) == 0 ? 0 : error_memory(error, "a proof", 0);
 }

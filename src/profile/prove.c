@@ -80,18 +80,31 @@ static int choose_item(struct proving *proving, struct error *error)
 
 /* ---- blocks ---- */
 
+/* How many in all; 0: not known before the first has been timed. */
+static uint32_t all_blocks(const struct proving *proving, uint32_t done, double elapsed_s)
+{
+    if (proving->request->repeats || done == 0)
+        return proving->request->repeats;
+    if (proving->sweep.all_blocks)
+        return proving->sweep.all_blocks;
+    double fit = elapsed_s > 0 ? PROVE_SECONDS * done / elapsed_s : PROVE_MOST_BLOCKS;
+    return (uint32_t)fmin(fmax(fit, REQUEST_MIN_BLOCKS), PROVE_MOST_BLOCKS);
+}
+
 /* Times from what the blocks so far took; of the first nothing is known. */
-static void show_progress(struct proving *proving, uint32_t block, uint32_t blocks)
+static void show_progress(struct proving *proving, uint32_t block)
 {
     const struct sweep_labs *labs = proving->world->labs;
     struct sweep *sweep = &proving->sweep;
-    double one_s = block ? (labs->now_s(labs->context) - proving->begin_s) / block : (double)NAN;
+    double elapsed_s = labs->now_s(labs->context) - proving->begin_s;
+    uint32_t all = all_blocks(proving, block, elapsed_s), most = all ? all : PROVE_MOST_BLOCKS;
+    double one_s = block ? elapsed_s / block : (double)NAN;
     sweep->first_block = block;
-    sweep->all_blocks = blocks;
-    sweep->progress_from = (double)block / blocks;
-    sweep->progress_to = (block + 1.0) / blocks;
+    sweep->all_blocks = all;
+    sweep->progress_from = (double)block / most;
+    sweep->progress_to = (block + 1.0) / most;
     sweep->expected_s = one_s;
-    sweep->later_s = one_s * (blocks - block - 1);
+    sweep->later_s = one_s * (most - block - 1);
 }
 
 /* Why there will be no further block. */
@@ -174,11 +187,13 @@ static json_t *entries(struct proving *proving)
     return list;
 }
 
-static int measure_all(struct proving *proving, uint32_t blocks, struct error *error)
+static int measure_all(struct proving *proving, uint32_t *blocks, struct error *error)
 {
     int status = 0;
-    for (uint32_t i = 0; !status && proving->all.outcome == OUTCOME_OK && i < blocks; i++) {
-        show_progress(proving, i, blocks);
+    for (*blocks = 0; !status && proving->all.outcome == OUTCOME_OK; ++*blocks) {
+        show_progress(proving, *blocks);
+        if (*blocks > 0 && *blocks >= proving->sweep.all_blocks)
+            break;
         status = one_block(proving, error);
         close_labs(proving);
     }
@@ -186,24 +201,28 @@ static int measure_all(struct proving *proving, uint32_t blocks, struct error *e
 }
 
 int prove_measure(const struct configuration_world *world, const struct profile_request *request,
-                  const struct run_hooks *hooks, json_t **out, struct error *error)
+                  const struct run_hooks *hooks, uint32_t *blocks, json_t **out, struct error *error)
 {
-    uint32_t blocks = request->repeats;
-    struct sweep_pair *pairs = calloc(2 * (size_t)blocks, sizeof *pairs);
+    size_t most = request->repeats ? request->repeats : PROVE_MOST_BLOCKS;
+    struct sweep_pair *pairs = calloc(2 * most, sizeof *pairs);
     struct proving *proving = calloc(1, sizeof *proving);
     *out = NULL;
+    *blocks = 0;
     if (!pairs || !proving) {
         free(pairs);
         free(proving);
-        return error_memory(error, "the samples of a proof", 2 * (size_t)blocks * sizeof *pairs);
+        return error_memory(error, "the samples of a proof", 2 * most * sizeof *pairs);
     }
-    *proving = (struct proving){
-        .world = world,
-        .request = request,
-        .hooks = hooks,
-        .sweep = {.labs = world->labs, .hooks = hooks, .phase = "proof", .item = "configuration"},
-        .all = {.pairs = pairs, .outcome = OUTCOME_OK, .fresh_blocks = true},
-        .begin_s = world->labs->now_s(world->labs->context)};
+    *proving = (struct proving){.world = world,
+                                .request = request,
+                                .hooks = hooks,
+                                .sweep = {.labs = world->labs,
+                                          .hooks = hooks,
+                                          .phase = "proof",
+                                          .item = "configuration",
+                                          .in_pieces = true},
+                                .all = {.pairs = pairs, .outcome = OUTCOME_OK, .fresh_blocks = true},
+                                .begin_s = world->labs->now_s(world->labs->context)};
     int status = measure_all(proving, blocks, error);
     if (!status)
         configuration_check_warm(&proving->item, &proving->all);

@@ -15,12 +15,18 @@
 #include "profile/request.h"
 #include "profile/run.h"
 
-/* request: of kind PROFILE_PROVE. *out: the report's "configurations" (new reference): the baseline's own
+/* Without a wish there are 5 blocks, or of a fast model as many as fit into half a minute, at most 20: short
+ * runs scatter more, and cost less. How many is decided by the time of the first block alone, never by what
+ * was found: who goes on measuring until a difference shows always finds one. */
+enum { PROVE_MOST_BLOCKS = 20, PROVE_SECONDS = 30 };
+
+/* request: of kind PROFILE_PROVE; its repeats are the blocks, 0: as above; *blocks: those that were begun.
+ * *out: the report's "configurations" (new reference): the baseline's own
  * entry, where what is compared is its very request, and the variant's; also when it was cancelled, with the
  * blocks so far (NULL: none). A variant that cannot be opened, or a run that fails, is an entry with an
  * outcome and a message. Errors: those of opening the baseline; ERROR_INVALID: the configuration is the
  * baseline itself, or not to be had here; ERROR_CANCELLED, ERROR_MEMORY. */
 int prove_measure(const struct configuration_world *world, const struct profile_request *request,
-                  const struct run_hooks *hooks, json_t **out, struct error *error);
+                  const struct run_hooks *hooks, uint32_t *blocks, json_t **out, struct error *error);
 
 #endif

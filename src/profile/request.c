@@ -309,9 +309,7 @@ static int check_proof(struct profile_request *out, struct error *error)
     if (out->n_models != 1 || out->quick || out->n_configurations != 1)
         return error_set(error, ERROR_INVALID,
                          "kind: a proof has one model and one configuration, and no quick mode");
-    if (!out->repeats)
-        out->repeats = REQUEST_MIN_BLOCKS;
-    if (out->repeats < REQUEST_MIN_BLOCKS)
+    if (out->repeats && out->repeats < REQUEST_MIN_BLOCKS)
         return error_set(error, ERROR_INVALID, "repeats: a proof has %d blocks or more", REQUEST_MIN_BLOCKS);
     out->all_configurations = out->trace = false;
     return 0;

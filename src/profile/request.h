@@ -15,7 +15,7 @@
  *
  * Every member may be missing or null; trace is then true, every other switch false. `proves` belongs to the
  * kind "prove", and to that alone (prove.h): what is tried, for which run, and how large that run's model
- * was; repeats are then the blocks, and at least 5. The API key itself is never in it: key_env names a
+ * was; repeats are then the blocks, at least 5. The API key itself is never in it: key_env names a
  * variable of this process whose name begins with LLMIND_TARGET_, so that no request can have another secret
  * sent somewhere. allow_local (loopback and private addresses) is for the command line: HTTP refuses it
  * unless the server was told otherwise.
@@ -41,7 +41,7 @@ enum {
     REQUEST_MAX_PROMPT_BYTES = 100000,
     REQUEST_MAX_TOKENS = 4096,
     REQUEST_MAX_REPEATS = 100,
-    REQUEST_MIN_BLOCKS = 5 /* of a proof; also what it has when nobody says */
+    REQUEST_MIN_BLOCKS = 5 /* of a proof */
 };
 
 struct profile_model {

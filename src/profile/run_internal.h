@@ -54,8 +54,8 @@ struct run_test {
 struct run {
     const struct profile_request *request;
     const struct run_hooks *hooks;
-    uint32_t repeats;
-    double budget_s; /* of everything; 0: none */
+    uint32_t repeats; /* of a proof: blocks */
+    double budget_s;  /* of everything; 0: none */
     uint64_t begin_ns;
     char created[32];
     struct monitor *monitor; /* NULL: it could not be started */

@@ -78,7 +78,7 @@ int run_prove(struct run *run, struct error *error)
     run_tell_phase(run, "loading", model->name);
     int status = run_make_room(run, model->path, error);
     if (!status)
-        status = prove_measure(&world, run->request, run->hooks, &entries, error);
+        status = prove_measure(&world, run->request, run->hooks, &run->repeats, &entries, error);
     if (entries) {
         json_decref(run->configurations);
         run->configurations = entries;

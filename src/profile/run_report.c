@@ -97,7 +97,7 @@ static json_t *machine_json(const struct run *run)
 static json_t *protocol_json(const struct run *run)
 {
     json_t *o = json_object();
-    json_put_integer(o, "repeats", run->repeats);
+    json_put_integer(o, "repeats", run->repeats ? run->repeats : 1); /* a proof that did not begin */
     json_put_integer(o, "warmups", 1);
     if (run->request->kind == PROFILE_PROVE)
         json_put_null(o, "greedy", "each configuration has its own temperature");

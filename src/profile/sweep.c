@@ -198,6 +198,16 @@ static bool ended_well(const struct sweep_sample *sample, bool of_a, struct swee
     return false;
 }
 
+/* "threads=2, block 3 of 5" */
+static void name_block(const struct sweep *sweep, uint32_t number, uint32_t blocks, char *out,
+                       size_t capacity)
+{
+    uint32_t all = sweep->in_pieces ? sweep->all_blocks : blocks;
+    int n = snprintf(out, capacity, "%.80s, block %u", sweep->name, sweep->first_block + number + 1);
+    if (all && n > 0 && (size_t)n < capacity)
+        snprintf(out + n, capacity - (size_t)n, " of %u", all);
+}
+
 static int warm_up(struct sweep *sweep, struct sweep_side *side, bool of_a, struct sweep_result *out,
                    struct error *error)
 {
@@ -244,8 +254,7 @@ int sweep_blocks(struct sweep *sweep, struct sweep_side *a, struct sweep_side *b
     if (!status && out->outcome == OUTCOME_OK)
         status = warm_up(sweep, b, false, out, error);
     for (uint32_t i = 0; !status && out->outcome == OUTCOME_OK && i < blocks; i++) {
-        snprintf(step, sizeof step, "%.80s, block %u of %u", sweep->name, sweep->first_block + i + 1,
-                 sweep->all_blocks ? sweep->all_blocks : blocks);
+        name_block(sweep, i, blocks, step, sizeof step);
         tell_phase(sweep, step, (i + 0.5) / (blocks + 0.5)); /* the warm-ups: half a block */
         status = one_block(sweep, a, b, i, out, error);
     }

@@ -65,8 +65,9 @@ struct sweep {
      * take, and those after it; NaN: unknown */
     double progress_from, progress_to, expected_s, later_s;
     struct lab *dead; /* ERROR_IO came from this lab: it is only to be closed */
-    /* of a comparison that is made in pieces: blocks that were made before, and of how many in all (0: those
-     * that are asked for are all) */
+    /* of a comparison that is made in pieces: blocks that were made before, and of how many in all; when that
+     * is not known yet, all_blocks is 0 */
+    bool in_pieces;
     uint32_t first_block, all_blocks;
 };
 
