@@ -132,7 +132,7 @@ bool follow_has_results(const json_t *report)
     for (size_t i = 0; i < json_get_count(report, "tests"); i++)
         if (json_get_count(json_get_item(tests, i), "samples") > 0)
             return true;
-    return json_get_count(report, "comparison.models") > 0;
+    return json_get_count(report, "comparison.models") > 0 || json_get_object(report, "proof");
 }
 
 void follow_tell_saved(const json_t *row, const struct follow_options *options)

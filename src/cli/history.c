@@ -101,14 +101,18 @@ static void show_number(struct table *table, const json_t *run, const char *name
     table_cell(table, "%s", number);
 }
 
-/* "9.8 % slower"; an interval so wide that nothing is known from it is no sameness. */
+/* "9.8 % slower", of a proof "threads=2 kept"; an interval so wide that nothing is known from it is no
+ * sameness. */
 static const char *trend_text(const json_t *run, char *out, size_t capacity)
 {
     double change = json_get_number(run, "trend.change_pct");
     struct pairs pairs = {.low = json_get_number(run, "trend.ci95.0") / 100,
                           .high = json_get_number(run, "trend.ci95.1") / 100};
     const char *verdict = json_get_text(run, "trend.verdict", "unknown");
-    if (strcmp(verdict, "lower") == 0)
+    if (json_get_object(run, "proof"))
+        snprintf(out, capacity, "%.40s %.12s", json_get_text(run, "proof.recommendation", "?"),
+                 json_get_text(run, "proof.verdict", "?"));
+    else if (strcmp(verdict, "lower") == 0)
         snprintf(out, capacity, "%.1f %% slower", -change);
     else if (strcmp(verdict, "higher") == 0)
         snprintf(out, capacity, "%.1f %% faster", change);
@@ -121,8 +125,9 @@ static const char *trend_text(const json_t *run, char *out, size_t capacity)
 
 static void print_runs(const json_t *runs)
 {
-    static const char *const heading[] = {"id",     "started (UTC)", "model", "mode",   "status", "tok/s",
-                                          "decode", "prefill",       "TTFT",  "memory", "trend"};
+    static const char *const heading[] = {"id",     "started (UTC)", "model",         "mode",
+                                          "status", "tok/s",         "decode",        "prefill",
+                                          "TTFT",   "memory",        "trend or proof"};
     struct table table;
     table_init(&table, "llLllrrrrrl");
     for (size_t i = 0; i < sizeof heading / sizeof *heading; i++)
@@ -133,7 +138,7 @@ static void print_runs(const json_t *runs)
         table_cell(&table, "%.*s", SHORT_ID, json_get_text(run, "id", ""));
         show_time(&table, run);
         runs_text_cell(&table, run, "model");
-        runs_text_cell(&table, run, json_get_is(run, "kind", "compare") ? "kind" : "mode");
+        runs_text_cell(&table, run, json_get_is(run, "kind", "profile") ? "mode" : "kind");
         table_cell(&table, "%s%s%s", json_get_text(run, "status", "-"),
                    json_get_bool(run, "imported", false) ? ", imported" : "",
                    json_get_bool(run, "saved", true) ? "" : ", not saved");

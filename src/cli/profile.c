@@ -9,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/follow.h"
+#include "cli/profile_prove.h"
 #include "cli/report_file.h"
 #include "cli/session.h"
 #include "profile/configuration.h"
@@ -28,6 +29,8 @@ enum {
     OPTION_ALLOW_LOCAL,
     OPTION_WAIT,
     OPTION_NO_SAVE,
+    OPTION_PROVE,
+    OPTION_RUN,
     OPTION_OUTPUT = 'o',
     SERVER_START_MS = 300 * 1000
 };
@@ -36,7 +39,8 @@ static const struct cli_option options[] = {
     {OPTION_QUICK, 0, "quick", NULL, "2 repeats, everything within a minute: indicative"},
     {OPTION_PROMPT, 0, "prompt", "TEXT", "profile this prompt instead of the default ones; may be repeated"},
     {OPTION_RAW, 0, "raw", NULL, "prompts as plain text, without the chat template"},
-    {'r', 'r', "repeats", "N", "timed runs of each test (default 3, quick 2)"},
+    {'r', 'r', "repeats", "N",
+     "timed runs of each test (default 3, quick 2); blocks of a proof (default: 5 to 20)"},
     {'n', 'n', "max-tokens", "N", "tokens of the answer to a prompt (default 128)"},
     {OPTION_CONFIGURATIONS, 0, "configurations", "LIST",
      "what is compared with the baseline: names with commas between, or none (default: all)"},
@@ -47,13 +51,17 @@ static const struct cli_option options[] = {
     {OPTION_TARGET, 0, "target", "URL", "profile the OpenAI-compatible server at this address instead"},
     {OPTION_TARGET_MODEL, 0, "target-model", "NAME", "its model (default: the first it has)"},
     {OPTION_ALLOW_LOCAL, 0, "allow-local", NULL, "the address may be of this machine or a private network"},
+    {OPTION_PROVE, 0, "prove", "WHAT",
+     "try a recommendation of a stored run in turn with its baseline: kept, or rejected?"},
+    {OPTION_RUN, 0, "run", "ID", "that run, or the beginning of its id (default: the newest)"},
     {OPTION_WAIT, 0, "wait", NULL, "when another run is going on, wait for its end"},
     {OPTION_NO_SAVE, 0, "no-save", NULL, "leave no trace of this run in the history"},
     {0, 0, NULL, NULL, NULL}};
 
 static const struct cli_spec spec = {
     .command = "profile",
-    .arguments = "[MODEL | --target URL [-- COMMAND...]] [--quick] [-o FILE]... [options]",
+    .arguments = "[MODEL | --target URL [-- COMMAND...] | --prove WHAT [--run ID]] [--quick] [-o FILE]... "
+                 "[options]",
     .about =
         "Measures a model: three prompts (simple, medium, complex), prefill, and decode at several depths "
         "of\n"
@@ -62,7 +70,11 @@ static const struct cli_spec spec = {
         "turn with the baseline; one traced step; and what follows from it all. With -- COMMAND that server\n"
         "is started, profiled and stopped. LLMIND_TARGET_API_KEY is sent to the target.\n"
         "Configurations: baseline, high_temperature, low_temperature, short_response, long_response,\n"
-        "threads, concurrency, kv_bits, prefix_cache, prefill_chunk, isa; or one value: threads=4.",
+        "threads, concurrency, kv_bits, prefix_cache, prefill_chunk, isa; or one value: threads=4.\n"
+        "--prove takes one of them (threads=2, kv_bits=8, temperature=0.9, ...), runs it and the baseline\n"
+        "of a stored run in 5 to 20 blocks of A B B A (the more the faster the model is; -r N: so many),\n"
+        "each in fresh processes, and ends in a sentence\n"
+        "such as '4 threads to 2: decode +31 % [95 % CI +27, +35], kept'.",
     .options = options,
     .engine_options = true,
     .max_positional = 1,
@@ -71,6 +83,8 @@ static const struct cli_spec spec = {
         "  llmind profile mlx-community/Qwen3-0.6B-4bit -o report.json -o report.pdf\n"
         "  llmind profile builtin --prompt 'What is a KV cache?' --threads 2 --configurations "
         "threads,kv_bits\n"
+        "  llmind profile --prove threads=2\n"
+        "  llmind profile --prove kv_bits=8 --run 3fa9c1 -r 10 -o proof.html\n"
         "  llmind profile --target http://127.0.0.1:8080/v1 --allow-local\n"
         "  llmind profile --target http://127.0.0.1:8081/v1 -- llama-server -m model.gguf --port 8081\n"};
 
@@ -80,7 +94,7 @@ struct wishes {
     const char *prompts[SCENARIO_MAX_PROMPTS];
     size_t n_prompts;
     struct report_outputs outputs;
-    const char *trace, *target, *target_model;
+    const char *trace, *target, *target_model, *prove, *run;
     json_t *configurations; /* NULL: all */
     char *const *command;   /* of the server, NULL at its end; NULL: none */
     bool quick, json, raw, allow_local, wait, no_save;
@@ -151,6 +165,10 @@ static void take_option(struct cli_parser *parser, int id, struct wishes *wishes
         wishes->target = parser->value;
     else if (id == OPTION_TARGET_MODEL)
         wishes->target_model = parser->value;
+    else if (id == OPTION_PROVE)
+        wishes->prove = parser->value;
+    else if (id == OPTION_RUN)
+        wishes->run = parser->value;
 }
 
 /* ---- the request ---- */
@@ -303,8 +321,31 @@ static int cut_command(int argc, char **argv, struct wishes *wishes)
     return argc;
 }
 
+/* A proof has the knobs, the prompt and the model of its run. */
+static int check_proof(struct cli_parser *parser, const struct wishes *wishes)
+{
+    json_t *knobs = follow_knobs(&parser->engine);
+    bool other = wishes->n_prompts || wishes->configurations || wishes->target || wishes->trace ||
+                 wishes->quick || wishes->raw || wishes->no_save || wishes->max_tokens || wishes->command ||
+                 json_object_size(knobs) > 0;
+    json_decref(knobs);
+    if (other)
+        return cli_usage(parser, "--prove does what its run did: besides it there are --run, --repeats, "
+                                 "--output, --json and --wait");
+    if (wishes->run && parser->n_positional)
+        return cli_usage(parser, "--run names a run, and that its model: MODEL '%.60s' is too much",
+                         parser->positional[0]);
+    if (wishes->repeats && wishes->repeats < REQUEST_MIN_BLOCKS)
+        return cli_usage(parser, "--repeats: a proof has %d blocks or more", REQUEST_MIN_BLOCKS);
+    return 0;
+}
+
 static int check(struct cli_parser *parser, const struct wishes *wishes)
 {
+    if (wishes->prove)
+        return check_proof(parser, wishes);
+    if (wishes->run)
+        return cli_usage(parser, "--run wants --prove WHAT");
     if (wishes->command && !wishes->target)
         return cli_usage(parser, "-- COMMAND wants --target URL: where that server will answer");
     if (wishes->target && parser->n_positional)
@@ -335,6 +376,16 @@ int cli_profile(int argc, char **argv)
         return usage;
     }
     cli_catch_interrupts();
+    if (wishes.prove) {
+        const struct prove_wish wish = {.recommendation = wishes.prove,
+                                        .run = wishes.run,
+                                        .model = parser.n_positional ? parser.positional[0] : NULL,
+                                        .blocks = wishes.repeats,
+                                        .json = wishes.json,
+                                        .wait = wishes.wait,
+                                        .outputs = &wishes.outputs};
+        return profile_prove(&wish, &error) ? cli_failed("profile", &error) : CLI_EXIT_OK;
+    }
     json_t *request = request_json(&parser, &wishes);
     int status = run_with_server(request, &wishes, &error);
     json_decref(request);

@@ -170,9 +170,15 @@ static const struct http_route routes[] = {
     {"GET", RUN "/events", profiling_get_events,
      "What happens in a run as server-sent events, from the first, or from after Last-Event-ID", NULL, NULL,
      0, false},
+    {"POST", RUN "/prove", profiling_post_prove,
+     "Tries a recommendation of this run in turn with its baseline, in the background; the verdict is the "
+     "new "
+     "run's \"proof\", and is shown with the recommendation",
+     "ProveRequest", "202 RunStarted", 0, false},
     {"POST", RUN "/apply", profiling_post_apply,
-     "Writes the setting that a recommendation of this run is about; answers with its undo",
-     "RecommendationChoice", "RecommendationApplied", 0, false},
+     "Writes the setting that a recommendation of this run is about; answers with its undo, and whether it "
+     "was proved",
+     "ApplyRequest", "RecommendationApplied", 0, false},
     {"POST", RUN "/undo", profiling_post_undo, "Puts a setting back: takes the \"undo\" of apply's answer",
      "SettingUndo", "SettingUndone", 0, false},
     {"GET", RUN "/report.json", profiling_get_report, "The report, llmind.report/1", NULL, "Report", 0,

@@ -5,6 +5,7 @@
  *   profiling_seed.c    a stored run in the shape that run and compare-models answer with
  *   profiling_runs.c    history: list, one run, its events, delete, import, diff
  *   profiling_report.c  reports and charts
+ *   profiling_prove.c   recommendations are tried
  *   profiling_apply.c   recommendations become settings, and back
  *
  * Runs themselves are profile/jobs.h's; nothing here knows how anything is measured.
@@ -22,6 +23,11 @@ void profiling_post_run(struct http_exchange *exchange);
 void profiling_post_compare(struct http_exchange *exchange);
 void profiling_post_runs(struct http_exchange *exchange);
 void profiling_post_batch(struct http_exchange *exchange);
+/* Starts a request of profile/request.h. false: answered. Waits for another run to end as long as ?wait_s=
+ * says and the client is there. */
+bool profiling_start(struct http_exchange *exchange, const json_t *request, char id[JOBS_ID]);
+/* 202 RunStarted. */
+void profiling_reply_started(struct http_exchange *exchange, const char *id);
 /* 409 "run_in_progress" with the id of what runs ("": not known) as error.run_id. */
 void profiling_reply_busy(struct http_exchange *exchange, const char *id, const char *message);
 
@@ -41,6 +47,9 @@ json_t *profiling_find_run(struct http_exchange *exchange);
 
 /* profiling_report.c */
 void profiling_get_report(struct http_exchange *exchange);
+
+/* profiling_prove.c */
+void profiling_post_prove(struct http_exchange *exchange);
 
 /* profiling_apply.c */
 void profiling_post_apply(struct http_exchange *exchange);

@@ -9,6 +9,8 @@
 #include "http/fields.h"
 #include "http/profiling.h"
 #include "profile/json_get.h"
+#include "profile/json_put.h"
+#include "profile/proof.h"
 #include "service/settings.h"
 
 enum { ID_BYTES = 200, KEY_BYTES = 64 };
@@ -64,47 +66,87 @@ static bool write_setting(struct http_exchange *exchange, const char *key, json_
 
 /* ---- apply ---- */
 
-static void apply(struct http_exchange *exchange, const json_t *recommendation)
+/* What is said of a recommendation that no proof stands behind; NULL: one does. */
+static const char *warning_of(const json_t *proof)
 {
-    const char *key = json_get_string(recommendation, "setting.key");
-    json_t *value = (json_t *)(uintptr_t)json_get(recommendation, "setting.value");
+    return json_get_is(proof, "verdict", "kept")       ? NULL
+           : json_get_is(proof, "verdict", "rejected") ? "set against its proof, which rejected it"
+           : proof                                     ? "unproved: its proof came to no verdict"
+                   : "unproved: nobody has tried it here; POST .../prove measures it against the baseline";
+}
+
+static json_t *answer(const char *key, json_t *value, json_t *previous, const json_t *settings,
+                      const json_t *proof)
+{
+    const char *warning = warning_of(proof);
+    json_t *o = json_pack("{s:{s:s, s:O}, s:{s:s, s:O, s:O}, s:s, s:b}", "applied", "key", key, "value",
+                          value, "undo", "key", key, "previous", previous, "value", value, "takes_effect",
+                          takes_effect(settings, key), "proved", !warning);
+    if (proof)
+        json_object_set(o, "proof", (json_t *)(uintptr_t)proof);
+    else
+        json_put_null(o, "proof", PROOF_NOT_YET);
+    json_put_string(o, "warning", warning, "it was proved");
+    return o;
+}
+
+/* setting: {"key", "value"}, or anything else that a stored report may hold there. */
+static void apply(struct http_exchange *exchange, const json_t *setting, const json_t *proof, const char *why)
+{
+    const char *key = json_get_string(setting, "key");
+    json_t *value = (json_t *)(uintptr_t)json_get(setting, "value");
     json_t *settings = may_be_written(key) && value ? read_settings(exchange) : NULL;
     if (!may_be_written(key) || !value) {
         http_reply_problem(exchange, 400, "not_applicable", "recommendation",
-                           "this recommendation is nothing that a setting could do: %.400s",
-                           json_get_text(recommendation, "text", ""));
+                           "this recommendation is nothing that a setting could do: %.400s", why);
         return;
     }
     if (!settings)
         return;
     json_t *previous = value_of(settings, key);
     if (write_setting(exchange, key, value))
-        http_reply_json(exchange, 200,
-                        json_pack("{s:{s:s, s:O}, s:{s:s, s:O, s:O}, s:s}", "applied", "key", key, "value",
-                                  value, "undo", "key", key, "previous", previous, "value", value,
-                                  "takes_effect", takes_effect(settings, key)));
+        http_reply_json(exchange, 200, answer(key, value, previous, settings, proof));
     json_decref(previous);
     json_decref(settings);
 }
 
+/* A proof that rejected it stands in the way, until whoever asks says that they know. */
+static bool is_refused(struct http_exchange *exchange, const json_t *proof, bool force)
+{
+    if (force || !json_get_is(proof, "verdict", "rejected"))
+        return false;
+    http_reply_problem(exchange, 409, "rejected_by_proof", "recommendation",
+                       "its proof rejected it (%.300s); {\"force\": true} sets it all the same",
+                       json_get_text(proof, "sentence", ""));
+    return true;
+}
+
+/* What was not recommended but proved can be set as well. */
 static void choose(struct http_exchange *exchange, const json_t *body, const json_t *row)
 {
-    static const char *const known[] = {"recommendation"};
+    static const char *const known[] = {"recommendation", "force"};
     const char *id = NULL;
-    if (!http_fields_known(exchange, body, known, 1) ||
+    bool force = false;
+    if (!http_fields_known(exchange, body, known, 2) ||
         !http_field_required(exchange, body, "recommendation") ||
-        !http_field_string(exchange, body, "recommendation", ID_BYTES, &id))
+        !http_field_string(exchange, body, "recommendation", ID_BYTES, &id) ||
+        !http_field_boolean(exchange, body, "force", &force))
         return;
     const json_t *found = json_get_where(row, "report.analysis.recommendations", "id", id);
-    if (json_get_bool(row, "imported", false))
+    const json_t *proof = proof_find(json_get(row, "report"), id);
+    if (json_get_bool(row, "imported", false)) {
         http_reply_problem(exchange, 400, "imported", NULL,
                            "this run was made on another machine; its recommendations are for that one");
-    else if (!found)
+    } else if (!found && !proof) {
         http_reply_problem(exchange, 404, "not_found", "recommendation",
                            "this run has no recommendation of this id; they are in its report, in "
                            "analysis.recommendations");
-    else
-        apply(exchange, found);
+    } else if (!is_refused(exchange, proof, force)) {
+        json_t *own = found ? NULL : proof_setting(id);
+        apply(exchange, found ? json_get(found, "setting") : own, proof,
+              json_get_text(found, "setting_reason", json_get_text(found, "text", id)));
+        json_decref(own);
+    }
 }
 
 void profiling_post_apply(struct http_exchange *exchange)

@@ -88,8 +88,7 @@ static void note_gone(void *context)
     atomic_store((atomic_int *)context, 1);
 }
 
-/* false: answered. Waits for another run to end as long as ?wait_s= says and the client is there. */
-static bool start(struct http_exchange *exchange, const json_t *request, char id[JOBS_ID])
+bool profiling_start(struct http_exchange *exchange, const json_t *request, char id[JOBS_ID])
 {
     int64_t wait_s = 0;
     struct error error = {0};
@@ -158,14 +157,14 @@ void profiling_post_run(struct http_exchange *exchange)
 {
     char id[JOBS_ID];
     json_t *body = http_json_object(exchange, 1);
-    if (body && check_single(exchange, body) && start(exchange, body, id))
+    if (body && check_single(exchange, body) && profiling_start(exchange, body, id))
         reply_when_over(exchange, id, profiling_seed_run);
     json_decref(body);
 }
 
 /* ---- in the background ---- */
 
-static void reply_started(struct http_exchange *exchange, const char *id)
+void profiling_reply_started(struct http_exchange *exchange, const char *id)
 {
     char url[128], events[160];
     json_t *ids = NULL;
@@ -241,8 +240,8 @@ void profiling_post_runs(struct http_exchange *exchange)
     json_t *body = http_json_object(exchange, 1);
     bool compares = json_get_is(body, "kind", "compare");
     bool good = body && (compares ? fill_models(exchange, body, "compare") : check_single(exchange, body));
-    if (good && start(exchange, body, id))
-        reply_started(exchange, id);
+    if (good && profiling_start(exchange, body, id))
+        profiling_reply_started(exchange, id);
     json_decref(body);
 }
 
@@ -250,7 +249,7 @@ void profiling_post_compare(struct http_exchange *exchange)
 {
     char id[JOBS_ID];
     json_t *body = http_json_list(exchange, "models");
-    if (body && fill_models(exchange, body, "compare") && start(exchange, body, id))
+    if (body && fill_models(exchange, body, "compare") && profiling_start(exchange, body, id))
         reply_when_over(exchange, id, profiling_seed_compare);
     json_decref(body);
 }
@@ -259,7 +258,7 @@ void profiling_post_batch(struct http_exchange *exchange)
 {
     char id[JOBS_ID];
     json_t *body = http_json_list(exchange, "models");
-    if (body && fill_models(exchange, body, "profile") && start(exchange, body, id))
-        reply_started(exchange, id);
+    if (body && fill_models(exchange, body, "profile") && profiling_start(exchange, body, id))
+        profiling_reply_started(exchange, id);
     json_decref(body);
 }

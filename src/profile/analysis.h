@@ -32,5 +32,9 @@ int analysis_add(json_t *report, struct error *error);
 /* Why the comparisons of an analysed report may show what is not so when the machine is quiet ("measured
  * while others took the processors: ..."); static. NULL: nothing of the kind was found. */
 const char *analysis_doubt(const json_t *report);
+/* The same for a report that was not analysed, from its own sensors, as far as it concerns a configuration
+ * ("threads=2"): that others took processors makes fewer threads look good, and spoils no comparison in turn
+ * of anything else. Static; NULL: nothing was found. */
+const char *analysis_disturbance(const json_t *report, const char *configuration);
 
 #endif

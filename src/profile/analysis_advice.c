@@ -8,16 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/analysis.h"
 #include "profile/analysis_internal.h"
 #include "profile/configuration.h"
 #include "profile/json_get.h"
 #include "profile/json_put.h"
+#include "profile/proof.h"
+#include "profile/thresholds.h"
 
 enum { MAX_ADVICE = 24 };
 
-/* What of a configuration can be a setting of the server (src/service/settings_table.c has the same names).
- */
-static json_t *setting_of(const char *id)
+/* src/service/settings_table.c has the same names. */
+json_t *proof_setting(const char *id)
 {
     static const char *const settings[] = {"threads", "kv_bits", "context"};
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
@@ -48,11 +50,12 @@ static void append(json_t *list, const char *id, double expected_pct, const char
     json_put_string(o, "id", id, "");
     json_put_string(o, "text", text, "");
     json_put_number(o, "expected_pct", expected_pct, "not measured in this run");
-    json_put_bool(o, "provable", configuration_known(id));
+    json_put_bool(o, "provable", configuration_is_one(id));
+    json_put_null(o, "proof", configuration_is_one(id) ? PROOF_NOT_YET : PROOF_NOT_HERE);
     if (doubt)
         json_put_null(o, "setting", doubt);
     else
-        json_object_set_new(o, "setting", setting_of(id));
+        json_object_set_new(o, "setting", proof_setting(id));
     json_put_string(o, "because", because, "a measured configuration, not a diagnosis");
     json_array_append_new(list, o);
 }
@@ -122,7 +125,7 @@ static void fewer_bytes(const struct facts *facts, json_t *list, const struct fi
 static void advise_bandwidth(const struct facts *facts, json_t *list, const struct finding *finding)
 {
     fewer_bytes(facts, list, finding);
-    if (facts->shallow.kv_bytes > 0.1 * facts->shallow.weight_bytes)
+    if (facts->shallow.kv_bytes > KV_SHARE * facts->shallow.weight_bytes)
         eight_bit_cache(facts, list, finding);
     more_sequences(facts, list, finding);
 }
@@ -308,12 +311,15 @@ static const char *what_got_faster(const char *id)
  * their remedy. */
 static const struct {
     const char *finding, *doubt;
+    const char *knob; /* that alone is put in doubt when both are measured in turn; NULL: all are */
 } doubts[] = {
-    {"steal", "measured while others took the processors: measure again on a quiet machine"},
-    {"busy_host", "measured while others took the processors: measure again on a quiet machine"},
-    {"swapping", "measured while the system swapped: measure again when memory is free"},
-    {"not_resident", "measured while weights were read from the disk: measure again when memory is free"},
-    {"thermal", "measured while heat or power limited the clock: measure again when the machine is cool"},
+    {"steal", "measured while others took the processors: measure again on a quiet machine", "threads="},
+    {"busy_host", "measured while others took the processors: measure again on a quiet machine", "threads="},
+    {"swapping", "measured while the system swapped: measure again when memory is free", NULL},
+    {"not_resident", "measured while weights were read from the disk: measure again when memory is free",
+     NULL},
+    {"thermal", "measured while heat or power limited the clock: measure again when the machine is cool",
+     NULL},
 };
 
 enum { N_DOUBTS = sizeof doubts / sizeof *doubts };
@@ -332,6 +338,23 @@ const char *analysis_doubt(const json_t *report)
         if (json_get_where(report, "analysis.bottlenecks", "id", doubts[i].finding))
             return doubts[i].doubt;
     return NULL;
+}
+
+const char *analysis_disturbance(const json_t *report, const char *configuration)
+{
+    struct facts facts;
+    struct findings findings;
+    const char *doubt = NULL;
+    facts_read(report, &facts);
+    diagnose(&facts, &findings);
+    for (size_t i = 0; i < N_DOUBTS && !doubt; i++) {
+        const char *knob = doubts[i].knob;
+        if (findings_get(&findings, doubts[i].finding) &&
+            (!knob || strncmp(configuration, knob, strlen(knob)) == 0))
+            doubt = doubts[i].doubt;
+    }
+    findings_free(&findings);
+    return doubt;
 }
 
 /* The best variant of each knob, the largest gain first. */

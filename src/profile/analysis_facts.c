@@ -12,6 +12,7 @@
 #include "profile/json_get.h"
 #include "profile/pairs.h"
 #include "profile/roofline.h"
+#include "profile/thresholds.h"
 
 enum { MAX_TESTS = 256, MAX_PHASES = 2000 };
 
@@ -116,10 +117,11 @@ static void read_mbu(struct facts *out)
                                                     : NULL;
     if (reason) {
         snprintf(out->mbu_reason, sizeof out->mbu_reason, "%s", reason);
-    } else if (mbu > 1.05) {
+    } else if (mbu > FIGURE_REFUSED) {
         out->refused_mbu = mbu;
         snprintf(out->mbu_reason, sizeof out->mbu_reason,
-                 "refused: %.0f %% of the measured ceiling; up to 105 %% is taken for noise", 100 * mbu);
+                 "refused: %.0f %% of the measured ceiling; up to %.0f %% is taken for noise", 100 * mbu,
+                 100 * FIGURE_REFUSED);
     } else {
         out->mbu = mbu;
     }
@@ -139,7 +141,7 @@ static void read_mfu(struct facts *out)
     out->mfu_reason[0] = 0;
     if (isnan(out->mfu))
         out->mfu = out->prefill_gflops / out->peak_gflops;
-    if (out->mfu <= 1.05)
+    if (out->mfu <= FIGURE_REFUSED)
         return;
     snprintf(out->mfu_reason, sizeof out->mfu_reason, "%s",
              !out->prefill                ? "no prefill test ended well"
@@ -272,6 +274,17 @@ double facts_sensor_max(const struct facts *facts, const char *id)
     for (double value; !isnan(value = walk_next(&walk));)
         most = fmax(most, value);
     return most;
+}
+
+double facts_sensor_share(const struct facts *facts, const char *id, double level)
+{
+    struct walk walk;
+    if (isnan(level) || !walk_begin(&walk, facts->report, series_of(facts, id), NULL))
+        return NAN;
+    size_t n = 0, above = 0;
+    for (double value; !isnan(value = walk_next(&walk)); n++)
+        above += value >= level;
+    return n ? (double)above / (double)n : NAN;
 }
 
 double facts_sensor_change(const struct facts *facts, const char *id)

@@ -10,6 +10,7 @@
 #include "profile/json_get.h"
 #include "profile/json_put.h"
 #include "profile/stats.h"
+#include "profile/thresholds.h"
 
 static void add(json_t *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void add(json_t *list, const char *format, ...)
@@ -67,12 +68,12 @@ static void flag_host(const struct facts *facts, const struct findings *findings
 {
     const json_t *report = facts->report;
     double load = json_get_positive(report, "host.load_before");
-    if (findings_get(findings, "busy_host") || load > 0.5 * facts->cores_online)
+    if (findings_get(findings, "busy_host") || load > LOAD_BUSY * facts->cores_online)
         add(flags, "the host was busy%s",
             findings_get(findings, "busy_host") ? " with other programs during the run"
                                                 : " when the run began");
     double steal = json_get_positive(report, "host.steal_fraction");
-    if (findings_get(findings, "steal") || steal >= 0.01)
+    if (findings_get(findings, "steal") || steal >= STEAL_FLAG)
         add(flags, "the hypervisor gave processor time to others%s",
             findings_get(findings, "steal") ? ": do not compare these figures" : "");
     if (isnan(steal) && isnan(facts_sensor_mean(facts, "steal", NULL)))
@@ -142,10 +143,10 @@ json_t *analysis_quality(const struct facts *facts, const struct findings *findi
 static void strength_bandwidth(const struct facts *facts, json_t *list)
 {
     const char *where = facts->level == READ_CACHE ? "the cache bandwidth" : "the memory bandwidth";
-    if (facts->mbu >= 0.75)
+    if (facts->mbu >= AT_THE_WALL)
         add(list, "Well used: decoding gets %.0f %% of %s that was measured here", 100 * facts->mbu, where);
     double gpu = facts_sensor_mean(facts, "gpu_0_busy", NULL);
-    if (gpu < 0.7 && facts->mbu >= 0.75)
+    if (gpu < GPU_IDLE && facts->mbu >= AT_THE_WALL)
         add(list,
             "GPU utilisation of %.0f %% is not a bottleneck: it counts time, not work, and the memory is "
             "at its limit",
@@ -154,7 +155,7 @@ static void strength_bandwidth(const struct facts *facts, json_t *list)
     if (facts->level == READ_CACHE && facts->cache_bytes > 0)
         add(list, "The whole model (%s) stays in the last-level cache (%s) and is read from there",
             format_bytes(a, facts->model_bytes), format_bytes(b, facts->cache_bytes));
-    if (facts->mfu >= 0.5)
+    if (facts->mfu >= MFU_COMPUTE)
         add(list, "Prompts are read at %.0f %% of the arithmetic peak that was measured here",
             100 * facts->mfu);
 }
@@ -163,7 +164,7 @@ static void strength_memory(const struct facts *facts, json_t *list)
 {
     char a[FORMAT_MAX], b[FORMAT_MAX];
     double share = facts->footprint_peak_bytes / facts->memory_bytes;
-    if (share < 0.5)
+    if (share < MEMORY_TO_SPARE)
         add(list, "Memory to spare: %s of %s used, a larger model or a longer context fits",
             format_bytes(a, facts->footprint_peak_bytes), format_bytes(b, facts->memory_bytes));
 }
@@ -172,10 +173,10 @@ static void strength_evenness(const struct facts *facts, json_t *list)
 {
     double p50 = json_get_positive(facts->shallow.test, "summary.itl_p50_ms.median");
     double p99 = json_get_positive(facts->shallow.test, "summary.itl_p99_ms.median");
-    if (p99 < 1.5 * p50)
+    if (p99 < EVEN_ENOUGH * p50)
         add(list, "Even: the slowest of a hundred tokens takes %.2f times the usual time", p99 / p50);
     double slower = facts->deep.tpot_ms / facts->shallow.tpot_ms - 1;
-    if (slower < 0.15 && facts->deep.depth >= 1000)
+    if (slower < DEPTH_SLOWER && facts->deep.depth >= DEPTH_WORTH)
         add(list, "Depth costs little: at %.0f tokens a step takes %.0f %% longer", facts->deep.depth,
             100 * fmax(slower, 0));
 }

@@ -124,7 +124,7 @@ static int open_second(struct session *session, const struct engine_options *eng
 
 /* ---- one variant ---- */
 
-static bool same_shape(const struct lab_run *a, const struct lab_run *b)
+bool configuration_same_shape(const struct lab_run *a, const struct lab_run *b)
 {
     return a->scenario.kind == b->scenario.kind && a->scenario.prompt_tokens == b->scenario.prompt_tokens &&
            a->n_sequences == b->n_sequences && a->warm == b->warm;
@@ -149,8 +149,7 @@ static int absorb(struct session *session, int status, struct sweep_result *resu
     return everybodys ? status : 0;
 }
 
-/* A warm run that found nothing in the cache is a cold one, and says nothing about the cache. */
-static void check_warm(const struct configuration *item, struct sweep_result *result)
+void configuration_check_warm(const struct configuration *item, struct sweep_result *result)
 {
     for (size_t i = 0; item->b.warm && i < result->n; i++)
         if (result->pairs[i].b.cached_tokens == 0) {
@@ -185,16 +184,17 @@ static int measure_item(struct session *session, struct configuration *item, str
     session->sweep.dead = NULL;
     int status = item->own_lab ? open_second(session, &item->engine, error) : 0;
     if (!status) {
-        struct sweep_side a = {
-            .lab = baseline, .run = item->a, .warmed = same_shape(&item->a, &session->warm_shape)};
+        struct sweep_side a = {.lab = baseline,
+                               .run = item->a,
+                               .warmed = configuration_same_shape(&item->a, &session->warm_shape)};
         struct sweep_side b = {.lab = item->own_lab ? session->second : baseline,
                                .run = item->b,
-                               .warmed = !item->own_lab && same_shape(&item->a, &item->b)};
+                               .warmed = !item->own_lab && configuration_same_shape(&item->a, &item->b)};
         status = sweep_blocks(&session->sweep, &a, &b, session->blocks, &result, error);
         session->warm_shape = item->a;
     }
     int fatal = absorb(session, status, &result, error);
-    check_warm(item, &result);
+    configuration_check_warm(item, &result);
     sweep_compare(&result, item->compared, &session->judged[item - session->list.items], NULL);
     int kept = keep_baseline(session, item, &result, error);
     if (fatal != ERROR_CANCELLED || result.n > 0)

@@ -4,7 +4,7 @@
  *
  *   baseline            temperature 0.7, 100 tokens        high_temperature   0.9
  *   low_temperature     0.3                                short_response     50 tokens
- *   long_response       200 tokens
+ *   long_response       200 tokens                         temperature=0.5    by value alone
  *   threads  concurrency  kv_bits  prefix_cache  prefill_chunk  isa   (those the program has here; each but
  * prefix_cache stands for one or more variants, and one can be asked for: "threads=1", "concurrency=4", ...)
  *
@@ -42,5 +42,8 @@ int comparison_run(const struct profile_request *request, const struct run_hooks
 
 /* Whether a name of the list above is known (with or without "=value"). */
 bool configuration_known(const char *name);
+/* Whether it stands for one variant, which can be tried against the baseline: "threads=2" and
+ * "high_temperature", not "threads" and not "baseline". */
+bool configuration_is_one(const char *name);
 
 #endif

@@ -18,6 +18,7 @@ static const struct {
 } names[] = {{"baseline", CONFIGURATION_BASELINE, 0, 0},
              {"high_temperature", CONFIGURATION_TEMPERATURE, 0, 0},
              {"low_temperature", CONFIGURATION_TEMPERATURE, 0, 0},
+             {"temperature", CONFIGURATION_TEMPERATURE, 0, 2}, /* with a value only */
              {"short_response", CONFIGURATION_LENGTH, 0, 0},
              {"long_response", CONFIGURATION_LENGTH, 0, 0},
              {"threads", CONFIGURATION_THREADS, 1, 1024},
@@ -40,6 +41,9 @@ static bool value_ok(size_t name, const char *value)
     if (names[name].most == 0 || !isdigit((unsigned char)*value) || strlen(value) > 6)
         return false;
     char *end;
+    if (names[name].kind == CONFIGURATION_TEMPERATURE)
+        return strspn(value, "0123456789.") == strlen(value) && strtod(value, &end) <= names[name].most &&
+               !*end;
     unsigned long number = strtoul(value, &end, 10);
     if (*end || number < names[name].least || number > names[name].most)
         return false;
@@ -54,7 +58,9 @@ static int find_name(const char *text, const char **value)
     for (size_t i = 0; i < N_NAMES; i++)
         if (strlen(names[i].name) == length && memcmp(names[i].name, text, length) == 0) {
             *value = equals ? equals + 1 : NULL;
-            return !equals || value_ok(i, equals + 1) ? (int)i : -1;
+            bool good = equals ? value_ok(i, equals + 1)
+                               : names[i].kind != CONFIGURATION_TEMPERATURE || names[i].most == 0;
+            return good ? (int)i : -1;
         }
     return -1;
 }
@@ -63,6 +69,13 @@ bool configuration_known(const char *name)
 {
     const char *value;
     return find_name(name, &value) >= 0;
+}
+
+bool configuration_is_one(const char *name)
+{
+    const char *value;
+    int found = find_name(name, &value);
+    return found >= 0 && names[found].kind != CONFIGURATION_BASELINE && (names[found].least == 0 || value);
 }
 
 /* ---- requests ---- */
@@ -132,11 +145,12 @@ static struct configuration *add(struct builder *builder, enum configuration_kin
     if (list->count == CONFIGURATION_MAX)
         return NULL;
     struct configuration *item = &list->items[list->count++];
-    *item = (struct configuration){.kind = kind,
-                                   .a = prompt_run(builder, 0.7, CONFIGURATION_TOKENS),
-                                   .same_as_baseline = true,
-                                   .engine = engine_of(builder->machine),
-                                   .compared = SWEEP_DECODE_TPS};
+    *item = (struct configuration){
+        .kind = kind,
+        .a = prompt_run(builder, CONFIGURATION_TEMPERATURE_USUAL, CONFIGURATION_TOKENS),
+        .same_as_baseline = true,
+        .engine = engine_of(builder->machine),
+        .compared = SWEEP_DECODE_TPS};
     item->b = item->a;
     return item;
 }
@@ -155,11 +169,11 @@ static void add_of_seed(struct builder *builder, const char *name, enum configur
         const char *name, *label;
         double temperature;
         uint32_t max_tokens;
-    } seed[] = {{"baseline", "Baseline", 0.7, CONFIGURATION_TOKENS},
+    } seed[] = {{"baseline", "Baseline", CONFIGURATION_TEMPERATURE_USUAL, CONFIGURATION_TOKENS},
                 {"high_temperature", "High temperature", 0.9, CONFIGURATION_TOKENS},
                 {"low_temperature", "Low temperature", 0.3, CONFIGURATION_TOKENS},
-                {"short_response", "Short response", 0.7, 50},
-                {"long_response", "Long response", 0.7, 200}};
+                {"short_response", "Short response", CONFIGURATION_TEMPERATURE_USUAL, 50},
+                {"long_response", "Long response", CONFIGURATION_TEMPERATURE_USUAL, 200}};
     for (size_t i = 0; i < sizeof seed / sizeof *seed; i++)
         if (strcmp(seed[i].name, name) == 0) {
             struct configuration *item = add(builder, kind);
@@ -168,6 +182,16 @@ static void add_of_seed(struct builder *builder, const char *name, enum configur
             name_it(item, seed[i].name, seed[i].label);
             item->b = prompt_run(builder, seed[i].temperature, seed[i].max_tokens);
         }
+}
+
+static void add_temperature(struct builder *builder, const char *value)
+{
+    struct configuration *item = add(builder, CONFIGURATION_TEMPERATURE);
+    if (!item)
+        return;
+    snprintf(item->id, sizeof item->id, "temperature=%.6s", value);
+    snprintf(item->label, sizeof item->label, "Temperature %.6s", value);
+    item->b = prompt_run(builder, strtod(value, NULL), CONFIGURATION_TOKENS);
 }
 
 static void use_test(struct configuration *item, struct lab_run run, enum sweep_figure compared)
@@ -378,7 +402,10 @@ static void add_named(struct builder *builder, size_t name, const char *value, c
         break; /* always the first */
     case CONFIGURATION_TEMPERATURE:
     case CONFIGURATION_LENGTH:
-        add_of_seed(builder, names[name].name, names[name].kind);
+        if (value)
+            add_temperature(builder, value);
+        else
+            add_of_seed(builder, names[name].name, names[name].kind);
         break;
     case CONFIGURATION_PREFIX_CACHE:
         add_prefix_cache(builder);

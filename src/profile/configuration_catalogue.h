@@ -28,6 +28,8 @@ enum {
     CONFIGURATION_STEPS = 64    /* decode steps of tests that are not prompts */
 };
 
+#define CONFIGURATION_TEMPERATURE_USUAL 0.7 /* the baseline's */
+
 enum configuration_kind {
     CONFIGURATION_BASELINE,
     CONFIGURATION_TEMPERATURE,

@@ -69,6 +69,8 @@ void facts_read_lines(struct facts *facts, const json_t *roofline, const json_t 
  * series, or unreadable. */
 double facts_sensor_mean(const struct facts *facts, const char *id, const char *part);
 double facts_sensor_max(const struct facts *facts, const char *id);
+/* The share of the timed samples that are at least this; NaN: there are none, or no level. */
+double facts_sensor_share(const struct facts *facts, const char *id, double level);
 /* Last quarter of the timed samples against the first, minus 1; NaN: fewer than 40 samples, or a nominal
  * figure. */
 double facts_sensor_change(const struct facts *facts, const char *id);

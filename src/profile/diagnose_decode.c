@@ -7,10 +7,39 @@
 #include "profile/diagnose.h"
 #include "profile/format.h"
 #include "profile/json_get.h"
+#include "profile/thresholds.h"
 
-#define AT_THE_WALL 0.75
-#define HEADROOM 0.5
-#define DOMINATES 0.5
+/* Speed-up by sequences = n^exponent: 1 is perfect, 0 is none. Of the most sequences that were tried. */
+struct batching {
+    double sequences, speedup, exponent; /* NaN: not tried, or to no verdict */
+};
+
+static struct batching batching_of(const struct facts *facts)
+{
+    struct batching out = {.sequences = 1, .speedup = NAN, .exponent = NAN};
+    const json_t *variant;
+    double sequences;
+    for (size_t i = 0; (variant = facts_variant(facts, "concurrency", i, &sequences)) != NULL; i++)
+        if (sequences > out.sequences) {
+            out.sequences = sequences;
+            out.speedup = 1 + json_get_number(variant, "change_pct") / 100;
+        }
+    if (out.speedup > 0)
+        out.exponent = log(out.speedup) / log(out.sequences);
+    return out;
+}
+
+/* A second witness for bandwidth: sequences share the reading of weights, and not that of their KV caches. */
+static const char *batching_witness(const struct facts *facts, struct finding *out)
+{
+    struct batching batching = batching_of(facts);
+    if (!(batching.exponent >= BATCH_MEMORY_LOW) || !(batching.exponent <= BATCH_MEMORY_HIGH))
+        return "";
+    finding_figure(out, "sequences", batching.sequences);
+    finding_figure(out, "speedup", batching.speedup);
+    finding_figure(out, "exponent", batching.exponent);
+    return " Several answers at once gain as much as shared reading explains, which says the same.";
+}
 
 static void bandwidth_figures(const struct facts *facts, struct finding *out)
 {
@@ -46,8 +75,8 @@ bool diagnose_memory_bandwidth(const struct facts *facts, const struct findings 
         out, SEVERITY_MEDIUM, "Decoding is at the wall of memory bandwidth",
         "Every token reads the weights once, and that happens at %.1f of the %.1f GB/s this memory was "
         "measured to give (%.0f %%). Nothing is wrong; only fewer bytes per token (a smaller "
-        "quantization) or more sequences per step make better use of this machine.",
-        facts->shallow.achieved_gbps, facts->ceiling_gbps, 100 * facts->mbu);
+        "quantization) or more sequences per step make better use of this machine.%s",
+        facts->shallow.achieved_gbps, facts->ceiling_gbps, 100 * facts->mbu, batching_witness(facts, out));
     return true;
 }
 
@@ -73,9 +102,11 @@ bool diagnose_bandwidth_headroom(const struct facts *facts, const struct finding
     bandwidth_figures(facts, out);
     finding_say(
         out, SEVERITY_LOW, "Decoding is bound by bandwidth, with headroom",
-        "Weights are read at %.1f of the %.1f GB/s that were measured (%.0f %%). Most of a token's time "
-        "is reading; up to %.0f %% could still be gained without reading less.",
-        facts->shallow.achieved_gbps, facts->ceiling_gbps, 100 * facts->mbu, 100 * (1 / facts->mbu - 1));
+        "Weights are read at %.1f of the %.1f GB/s that were measured %s(%.0f %%). Most of a token's time "
+        "is reading; up to %.0f %% could still be gained without reading less.%s",
+        facts->shallow.achieved_gbps, facts->ceiling_gbps,
+        facts->level == READ_CACHE ? "for the last-level cache, where they stay " : "", 100 * facts->mbu,
+        100 * (1 / facts->mbu - 1), batching_witness(facts, out));
     return true;
 }
 
@@ -138,7 +169,7 @@ static bool slows_with_depth(const struct facts *facts, struct slowdown *out)
     out->by_bytes_ms = (far->kv_bytes - near->kv_bytes) / (gbps * 1e6);
     bool apart =
         far->least_tpot_ms > near->most_tpot_ms; /* no repeat of one is as fast as one of the other */
-    return out->share >= 0.15 && out->by_bytes_ms > 0 && apart;
+    return out->share >= DEPTH_SLOWER && out->by_bytes_ms > 0 && apart;
 }
 
 static void depth_figures(const struct facts *facts, const struct slowdown *slow, struct finding *out)
@@ -161,7 +192,7 @@ bool diagnose_kv_cache(const struct facts *facts, const struct findings *so_far,
     char a[FORMAT_MAX];
     depth_figures(facts, &slow, out);
     finding_say(
-        out, slow.share >= 0.5 ? SEVERITY_MEDIUM : SEVERITY_LOW,
+        out, slow.share >= DEPTH_MUCH_SLOWER ? SEVERITY_MEDIUM : SEVERITY_LOW,
         "Long contexts are slower because the KV cache is read",
         "At a depth of %.0f tokens each step reads %s of KV cache beside the weights and takes %.0f %% "
         "longer, as those bytes predict. An 8-bit KV cache halves them.",
@@ -173,11 +204,11 @@ bool diagnose_attention_kernel(const struct facts *facts, const struct findings 
 {
     struct slowdown slow;
     if (findings_disturbed(so_far) || !slows_with_depth(facts, &slow) ||
-        !(slow.extra_ms > 2 * slow.by_bytes_ms))
+        !(slow.extra_ms > ATTENTION_EXCESS * slow.by_bytes_ms))
         return false;
     depth_figures(facts, &slow, out);
     finding_say(
-        out, slow.share >= 0.5 ? SEVERITY_MEDIUM : SEVERITY_LOW,
+        out, slow.share >= DEPTH_MUCH_SLOWER ? SEVERITY_MEDIUM : SEVERITY_LOW,
         "Long contexts are slower than the KV cache's bytes explain",
         "At a depth of %.0f tokens a step takes %.3g ms more, and reading the additional KV cache would "
         "take %.3g ms: the time goes into the arithmetic of attention, not into memory.",
@@ -191,7 +222,7 @@ bool diagnose_attention_kernel(const struct facts *facts, const struct findings 
  * else. */
 bool diagnose_prefill_compute(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
-    if (findings_disturbed(so_far) || !(facts->mfu >= 0.5))
+    if (findings_disturbed(so_far) || !(facts->mfu >= MFU_COMPUTE))
         return false;
     double chunk;
     const json_t *variant;
@@ -219,7 +250,7 @@ bool diagnose_threads_saturated(const struct facts *facts, const struct findings
     const json_t *variant;
     for (size_t i = 0; (variant = facts_variant(facts, "threads", i, &threads)) != NULL; i++) {
         double interval_low = json_get_number(variant, "ci95.0");
-        if (threads >= 1 && threads < facts->threads && threads < best && interval_low >= -3) {
+        if (threads >= 1 && threads < facts->threads && threads < best && interval_low >= -THREADS_LOSS_PCT) {
             best = threads;
             low = interval_low;
             change = json_get_number(variant, "change_pct");
@@ -231,36 +262,29 @@ bool diagnose_threads_saturated(const struct facts *facts, const struct findings
     finding_figure(out, "enough_threads", best);
     finding_figure(out, "change_pct", change);
     finding_figure(out, "ci95_low_pct", low);
-    finding_say(out, low > 2 ? SEVERITY_MEDIUM : SEVERITY_LOW, "Fewer threads do as well",
+    finding_say(out, low > THREADS_GAIN_PCT ? SEVERITY_MEDIUM : SEVERITY_LOW, "Fewer threads do as well",
                 "With %.0f instead of %.0f threads the speed changes by %+.1f %% (at least %+.1f %%, 95 %% "
                 "confidence): what the further threads wait for is the memory, or each other.",
                 best, facts->threads, change, low);
     return true;
 }
 
-/* Speed-up by sequences = n^exponent: 1 is perfect, 0 is none. Of the most sequences that were tried. That
- * arithmetic is what they share is said only where a traced step shows it: they may as well wait for locks.
- */
+/* That arithmetic is what sequences share is said only where a traced step shows it: they may as well wait
+ * for locks. */
 bool diagnose_batch_saturated(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
     if (findings_disturbed(so_far))
         return false;
-    double most = 1, speedup = NAN, sequences;
-    const json_t *variant;
-    for (size_t i = 0; (variant = facts_variant(facts, "concurrency", i, &sequences)) != NULL; i++)
-        if (sequences > most) {
-            most = sequences;
-            speedup = 1 + json_get_number(variant, "change_pct") / 100;
-        }
-    double exponent = log(speedup) / log(most);
-    if (!(speedup > 0) || !(exponent < 0.3))
+    struct batching batching = batching_of(facts);
+    if (!(batching.exponent < BATCH_SATURATED))
         return false;
-    finding_figure(out, "sequences", most);
-    finding_figure(out, "speedup", speedup);
-    finding_figure(out, "exponent", exponent);
+    finding_figure(out, "sequences", batching.sequences);
+    finding_figure(out, "speedup", batching.speedup);
+    finding_figure(out, "exponent", batching.exponent);
     finding_figure(out, "compute_share_of_step", facts->compute_share);
     finding_say(out, SEVERITY_LOW, "Several answers at once gain little",
-                "%.0f sequences together are %.2f times as fast as one. %s", most, speedup,
+                "%.0f sequences together are %.2f times as fast as one. %s", batching.sequences,
+                batching.speedup,
                 facts->compute_share >= DOMINATES ? "The arithmetic of a step is already at its limit: more "
                                                     "sequences only share it."
                                                   : "What limits them was not shown.");

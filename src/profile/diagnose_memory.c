@@ -4,13 +4,14 @@
 #include "profile/diagnose.h"
 #include "profile/format.h"
 #include "profile/json_get.h"
+#include "profile/thresholds.h"
 
 bool diagnose_swapping(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
     (void)so_far;
     double swap_in = facts_sensor_mean(facts, "swap_in_bytes_per_s", "decode");
     double change = json_get_number(facts->report, "host.swap_change_bytes");
-    bool reads = swap_in >= 1e6, grew = change >= 64e6;
+    bool reads = swap_in >= SWAP_IN_BYTES_PER_S, grew = change >= SWAP_GROWTH_BYTES;
     if (!reads && !grew)
         return false;
     char a[FORMAT_MAX];
@@ -34,13 +35,14 @@ bool diagnose_not_resident(const struct facts *facts, const struct findings *so_
     if (findings_get(so_far, "swapping"))
         return false; /* the same shortage, already named */
     double faults = facts_sensor_mean(facts, "major_faults_per_s", "decode");
-    if (!(faults >= 5))
+    if (!(faults >= FAULTS_PER_S))
         return false;
     finding_figure(out, "major_faults_per_s", faults);
     finding_figure(out, "weight_bytes", facts->model_bytes);
     finding_figure(out, "memory_bytes", facts->memory_bytes);
     finding_say(
-        out, faults >= 50 ? SEVERITY_HIGH : SEVERITY_MEDIUM, "Weights are read from disk while decoding",
+        out, faults >= FAULTS_MANY_PER_S ? SEVERITY_HIGH : SEVERITY_MEDIUM,
+        "Weights are read from disk while decoding",
         "%.0f pages a second had to come from the disk while tokens were generated: the weights do not "
         "stay in memory. A page fault costs as much time as reading megabytes that are there.",
         faults);
@@ -55,7 +57,7 @@ bool diagnose_cold_cache(const struct facts *facts, const struct findings *so_fa
         return false;
     double resident = json_get_number(facts->report, "host.weights_resident_before");
     double absent = (1 - resident) * facts->model_bytes;
-    if (!(resident < 0.9) || !(absent >= 64e6)) /* less is read before anybody notices */
+    if (!(resident < COLD_RESIDENT) || !(absent >= COLD_BYTES))
         return false;
     char a[FORMAT_MAX], b[FORMAT_MAX];
     finding_figure(out, "weights_resident_before", resident);
@@ -72,17 +74,34 @@ bool diagnose_memory_tight(const struct facts *facts, const struct findings *so_
     if (findings_get(so_far, "swapping") || findings_get(so_far, "not_resident"))
         return false;
     double share = facts->footprint_peak_bytes / facts->memory_bytes;
-    if (!(share >= 0.9))
+    if (!(share >= MEMORY_TIGHT))
         return false;
     char a[FORMAT_MAX], b[FORMAT_MAX];
     finding_figure(out, "footprint_peak_bytes", facts->footprint_peak_bytes);
     finding_figure(out, "memory_bytes", facts->memory_bytes);
     finding_say(
-        out, share >= 0.97 ? SEVERITY_HIGH : SEVERITY_MEDIUM, "Memory is nearly full",
+        out, share >= MEMORY_FULL ? SEVERITY_HIGH : SEVERITY_MEDIUM, "Memory is nearly full",
         "At its peak the run held %s of the %s it may have. A longer context, a second conversation or "
         "another program will push weights out of memory.",
         format_bytes(a, facts->footprint_peak_bytes), format_bytes(b, facts->memory_bytes));
     return true;
+}
+
+/* What the surplus is: memory of the process's own, or files that it has mapped. */
+static const char *surplus(const struct facts *facts)
+{
+    double own = json_get_positive(facts->report, "memory.measured.anonymous_bytes") -
+                 json_get_positive(facts->report, "memory.predicted.kv_bytes") -
+                 json_get_positive(facts->report, "memory.predicted.scratch_bytes");
+    double files = json_get_positive(facts->report, "memory.measured.file_resident_bytes") -
+                   json_get_positive(facts->report, "memory.predicted.weights_bytes");
+    double more = facts->footprint_peak_bytes - facts->predicted_bytes;
+    if (isnan(own) || isnan(files))
+        return "What the rest is could not be read.";
+    return own >= 0.5 * more     ? "Most of the rest is memory that the allocator holds."
+           : files >= 0.5 * more ? "Most of the rest is files that are mapped beside the weights."
+                                 : "The rest was needed for a moment only, as while loading: it was gone "
+                                   "when the run ended.";
 }
 
 /* Small models stand beside tokenizers and code of tens of megabytes, hence the constant. */
@@ -90,16 +109,16 @@ bool diagnose_footprint(const struct facts *facts, const struct findings *so_far
 {
     (void)so_far;
     double more = facts->footprint_peak_bytes - facts->predicted_bytes;
-    if (!(facts->predicted_bytes > 0) || !(more > 0.5 * facts->predicted_bytes) || !(more > 400e6))
+    if (!(facts->predicted_bytes > 0) || !(more > FOOTPRINT_EXCESS * facts->predicted_bytes) ||
+        !(more > FOOTPRINT_BYTES))
         return false;
     char a[FORMAT_MAX], b[FORMAT_MAX];
     finding_figure(out, "footprint_peak_bytes", facts->footprint_peak_bytes);
     finding_figure(out, "predicted_bytes", facts->predicted_bytes);
-    finding_say(
-        out, SEVERITY_LOW, "More memory is used than weights, KV cache and scratch explain",
-        "The peak was %s where weights, KV cache and scratch add up to %s. The rest is the allocator's, "
-        "or memory that was needed only while loading.",
-        format_bytes(a, facts->footprint_peak_bytes), format_bytes(b, facts->predicted_bytes));
+    finding_say(out, SEVERITY_LOW, "More memory is used than weights, KV cache and scratch explain",
+                "The peak was %s where weights, KV cache and scratch add up to %s. %s",
+                format_bytes(a, facts->footprint_peak_bytes), format_bytes(b, facts->predicted_bytes),
+                surplus(facts));
     return true;
 }
 
@@ -107,7 +126,7 @@ bool diagnose_gpu_working_set(const struct facts *facts, const struct findings *
 {
     (void)so_far;
     double limit = json_get_positive(facts->report, "machine.gpu_working_set_bytes");
-    if (!(facts->model_bytes > 0.9 * limit))
+    if (!(facts->model_bytes > GPU_WORKING_SET * limit))
         return false;
     char a[FORMAT_MAX], b[FORMAT_MAX];
     finding_figure(out, "weight_bytes", facts->model_bytes);

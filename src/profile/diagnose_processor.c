@@ -4,13 +4,14 @@
 
 #include "profile/diagnose.h"
 #include "profile/json_get.h"
+#include "profile/thresholds.h"
 
 /* What the kernel counted beats what the numbers suggest: threads may be more than the quota and idle. */
 bool diagnose_cpu_quota(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
     (void)so_far;
     double throttled = facts_sensor_mean(facts, "throttled_fraction", NULL);
-    bool counted = throttled > 0.01;
+    bool counted = throttled > THROTTLED;
     bool suspected = isnan(throttled) && facts->threads > facts->quota_cores + 0.01;
     if (!counted && !suspected)
         return false;
@@ -19,7 +20,7 @@ bool diagnose_cpu_quota(const struct facts *facts, const struct findings *so_far
     finding_figure(out, "threads", facts->threads);
     if (counted)
         finding_say(
-            out, throttled > 0.1 ? SEVERITY_HIGH : SEVERITY_MEDIUM,
+            out, throttled > THROTTLED_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM,
             "The CPU quota of this container stops the threads",
             "In %.1f %% of the scheduling periods the group had used up its quota and all threads were "
             "stopped until the next period. Threads that wait for a stopped one lose the whole period: "
@@ -76,11 +77,11 @@ bool diagnose_steal(const struct facts *facts, const struct findings *so_far, st
     double steal = facts_sensor_mean(facts, "steal", NULL);
     if (isnan(steal))
         steal = json_get_positive(facts->report, "host.steal_fraction");
-    if (!(steal >= 0.05))
+    if (!(steal >= STEAL))
         return false;
     finding_figure(out, "steal_fraction", steal);
     finding_say(
-        out, steal >= 0.2 ? SEVERITY_HIGH : SEVERITY_MEDIUM,
+        out, steal >= STEAL_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM,
         "The hypervisor gives this machine's processors to others",
         "%.0f %% of the processor time was stolen by neighbours on the same host. The figures of this "
         "run say how fast the model was now, not how fast this machine is; compare them with nothing.",
@@ -96,14 +97,14 @@ bool diagnose_busy_host(const struct facts *facts, const struct findings *so_far
     double own = facts_sensor_mean(facts, "process_cores", NULL);
     double others = busy * facts->cores_online - own;
     /* a neighbour on a core that we do not need is no neighbour */
-    bool crowded = others + facts->threads > facts->cores_online + 0.1;
-    if (!(others >= fmax(0.25, 0.05 * facts->cores_online)) || !crowded)
+    bool crowded = others + facts->threads > facts->cores_online + CROWDED_CORES;
+    if (!(others >= fmax(OTHERS_CORES, OTHERS_SHARE * facts->cores_online)) || !crowded)
         return false;
     finding_figure(out, "others_cores", others);
     finding_figure(out, "process_cores", own);
     finding_figure(out, "cores_online", facts->cores_online);
     finding_say(
-        out, others >= 0.25 * facts->cores_online ? SEVERITY_HIGH : SEVERITY_MEDIUM,
+        out, others >= OTHERS_MUCH * facts->cores_online ? SEVERITY_HIGH : SEVERITY_MEDIUM,
         "Other programs used the processors during the run",
         "Other programs took %.1f of the %.0f cores while this run was timed and left it less than its "
         "%.0f threads need. Every step waits for the thread that was held up.",
@@ -119,17 +120,19 @@ bool diagnose_thermal(const struct facts *facts, const struct findings *so_far, 
            gpu_clock = facts_sensor_change(facts, "gpu_0_mhz");
     double hot =
         fmax(facts_sensor_max(facts, "cpu_temperature_c"), facts_sensor_max(facts, "gpu_0_temperature_c"));
-    double power =
-        facts_sensor_mean(facts, "gpu_0_power_w", NULL) / facts_sensor_max(facts, "gpu_0_power_limit_w");
+    double limit_w = facts_sensor_max(facts, "gpu_0_power_limit_w");
+    double at_limit = facts_sensor_share(facts, "gpu_0_power_w", POWER_AT_LIMIT * limit_w);
     double fall = fmin(cpu_clock, gpu_clock);
-    bool slowed = fall <= -0.1, too_hot = hot >= 83, limited = power >= 0.95;
+    bool slowed = fall <= -CLOCK_FALL, too_hot = hot >= HOT_C, limited = at_limit > POWER_LIMIT_TIME;
     if (!slowed && !too_hot && !limited)
         return false;
     finding_figure(out, "frequency_change", fall);
     finding_figure(out, "temperature_c", hot);
-    finding_figure(out, "power_share_of_limit", power);
+    finding_figure(out, "power_limit_w", limit_w);
+    finding_figure(out, "time_share_at_power_limit", at_limit);
     if (slowed)
-        finding_say(out, fall <= -0.2 ? SEVERITY_HIGH : SEVERITY_MEDIUM, "The clock fell during the run",
+        finding_say(out, fall <= -CLOCK_FALL_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM,
+                    "The clock fell during the run",
                     "The frequency was %.0f %% lower at the end of the run than at its beginning%s. A longer "
                     "answer is slower than these figures say.",
                     -100 * fall, too_hot ? ", and the processor was hot" : "");
@@ -137,9 +140,11 @@ bool diagnose_thermal(const struct facts *facts, const struct findings *so_far, 
         finding_say(out, SEVERITY_MEDIUM, "The processor is hot",
                     "It reached %.0f °C. The clock held so far; in longer work it will fall.", hot);
     else
-        finding_say(out, SEVERITY_MEDIUM, "Power is at its limit",
-                    "The GPU drew %.0f %% of its power limit: its clock is set by power, not by the work.",
-                    100 * power);
+        finding_say(
+            out, SEVERITY_MEDIUM, "Power is at its limit",
+            "For %.0f %% of the time the GPU drew %.0f %% or more of its power limit (%.0f W): its clock "
+            "is set by power, not by the work.",
+            100 * at_limit, 100 * POWER_AT_LIMIT, limit_w);
     return true;
 }
 
@@ -147,11 +152,12 @@ bool diagnose_numa(const struct facts *facts, const struct findings *so_far, str
 {
     (void)so_far;
     double remote = facts_sensor_mean(facts, "numa_remote_fraction", NULL);
-    if (!(remote >= 0.2))
+    if (!(remote >= NUMA_REMOTE))
         return false;
     finding_figure(out, "numa_remote_fraction", remote);
     finding_say(
-        out, remote >= 0.4 ? SEVERITY_HIGH : SEVERITY_MEDIUM, "Weights are read from another socket's memory",
+        out, remote >= NUMA_REMOTE_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM,
+        "Weights are read from another socket's memory",
         "%.0f %% of the memory accesses went to another NUMA node, over a link that is slower than the "
         "memory of the own one.",
         100 * remote);
@@ -177,14 +183,13 @@ bool diagnose_itl_tail(const struct facts *facts, const struct findings *so_far,
             p99 = high;
         }
     }
-    /* of a tiny model every tick of the system's timer is a multiple of a token */
-    if (!(worst > 3) || !(p99 - p50 >= 1))
+    if (!(worst > ITL_TAIL) || !(p99 - p50 >= ITL_TAIL_MS))
         return false;
     finding_figure(out, "itl_p50_ms", p50);
     finding_figure(out, "itl_p99_ms", p99);
     finding_figure(out, "ratio", worst);
     finding_say(
-        out, worst > 10 ? SEVERITY_HIGH : SEVERITY_MEDIUM, "Some tokens come much later than others",
+        out, worst > ITL_SEVERE ? SEVERITY_HIGH : SEVERITY_MEDIUM, "Some tokens come much later than others",
         "One gap in a hundred was %.3g ms or longer, %.1f times the usual %.3g ms. Something interrupts "
         "the work: another program, the system, or requests that wait for each other.",
         p99, worst, p50);

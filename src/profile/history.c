@@ -15,6 +15,7 @@
 #include "profile/jobs_internal.h"
 #include "profile/json_get.h"
 #include "profile/json_put.h"
+#include "profile/proof.h"
 #include "profile/render.h"
 #include "profile/stats.h"
 
@@ -226,6 +227,11 @@ int jobs_get(struct jobs *jobs, const char *id, json_t **out, struct error *erro
     put_parsed(*out, "request", run->request, "it was imported");
     put_parsed(*out, "report", run->report,
                run_is_open(run) ? "the run is not over" : "the run ended before there was one");
+    if (!run->imported) { /* what another machine's report says of its proofs is its own */
+        json_t *proofs = jobs_proofs(jobs, run->id);
+        proof_attach(json_object_get(*out, "report"), proofs);
+        json_decref(proofs);
+    }
     found_run_free(&found);
     return *out ? 0 : error_memory(error, "a profiling run", 0);
 }

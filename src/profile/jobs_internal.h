@@ -207,6 +207,8 @@ int history_find(struct jobs *jobs, const char *id, struct found_run *out, struc
 void found_run_free(struct found_run *found);
 /* Stored JSON, which a stranger's database may have made anything; NULL: it is none. A new reference. */
 json_t *history_parse(const char *text);
+/* The successful proofs of a run, newest first, as proof_attach takes them; a new reference. */
+json_t *jobs_proofs(struct jobs *jobs, const char *id);
 /* Takes a row away wherever it is. ERROR_NOT_FOUND. */
 int history_forget(struct jobs *jobs, const char *id, struct error *error);
 

@@ -19,14 +19,14 @@
 
 /* ---- copies ---- */
 
-enum { RUN_TEXTS = 13 };
+enum { RUN_TEXTS = 15 };
 
 static void texts_of(struct store_run *run, const char **out[RUN_TEXTS])
 {
     const char **const all[RUN_TEXTS] = {&run->id,           &run->kind,   &run->status,  &run->model,
                                          &run->quantization, &run->mode,   &run->machine, &run->grade,
                                          &run->message,      &run->series, &run->request, &run->report,
-                                         &run->previous_id};
+                                         &run->previous_id,  &run->proves, &run->proof};
     memcpy(out, all, sizeof all);
 }
 
@@ -264,6 +264,18 @@ static void put_trend(json_t *object, const struct store_run *run, double sessio
     json_put_bool(trend, "regression", pairs.verdict == PAIRS_LOWER);
 }
 
+/* Of a proof: what it found, as proof.h has it. */
+static void put_proof(json_t *object, const struct store_run *run)
+{
+    json_t *proof = history_parse(run->proof);
+    if (json_is_object(proof))
+        json_object_set(object, "proof", proof);
+    else
+        json_put_null(object, "proof", run->proves ? why_unknown(run) : "it is no proof");
+    json_put_string(object, "proves", run->proves, "it is no proof");
+    json_decref(proof);
+}
+
 json_t *run_json(const struct store_run *run, double session_sd, const char *why_unsaved)
 {
     const struct {
@@ -292,6 +304,7 @@ json_t *run_json(const struct store_run *run, double session_sd, const char *why
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         json_put_number(o, figures[i].name, figures[i].value, why_unknown(run));
     json_put_string(o, "message", run->message, "nothing to say");
+    put_proof(o, run);
     json_put_bool(o, "imported", run->imported);
     json_put_bool(o, "saved", !why_unsaved);
     if (why_unsaved)

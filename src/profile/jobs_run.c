@@ -145,7 +145,7 @@ static void on_event(void *context, const json_t *event)
 
 const char *job_kind(const struct job *job)
 {
-    return job->request.kind == PROFILE_COMPARE ? "compare" : "profile";
+    return profile_kind_name(job->request.kind);
 }
 
 static void tell_begin(struct job *job)
@@ -173,6 +173,7 @@ struct store_run job_row(const struct job *job, const char *status)
                               .kind = job_kind(job),
                               .status = status,
                               .model = job->model,
+                              .proves = job->request.proves_run,
                               .mode = job->request.quick ? "quick" : "full",
                               .created_ms = job->created_ms,
                               .duration_s = NAN,
@@ -221,6 +222,10 @@ static void end_with_report(struct job *job, json_t *report, const struct error 
     run->created_ms = job->created_ms;
     run->request = job->request_text;
     run->status = status_of(report, error->code);
+    run->proves = job->request.proves_run;
+    const json_t *proof = run_is_success(run) ? json_get_object(report, "proof") : NULL;
+    char *proof_text = proof ? json_dumps(proof, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+    run->proof = proof_text;
     if (error->code)
         run->message = error->message;
     if (!run->model)
@@ -238,6 +243,7 @@ static void end_with_report(struct job *job, json_t *report, const struct error 
     run->report = text;
     end_job(job, run);
     free(text);
+    free(proof_text);
 }
 
 void job_cancel_unrun(struct job *job)

@@ -88,7 +88,7 @@ static int make_batch(struct jobs *jobs, const json_t *request, struct job **out
             end = &(*end)->next;
     }
     const struct profile_request *first = *out ? &(*out)->request : NULL;
-    if (!status && n == 1 && first && first->kind == PROFILE_MODEL && first->n_models == 1 &&
+    if (!status && n == 1 && first && first->kind != PROFILE_COMPARE && first->n_models == 1 &&
         first->models[0].problem)
         status = error_set(error, ERROR_NOT_FOUND, "%s", first->models[0].problem);
     if (status) {

@@ -73,15 +73,15 @@ static const struct {
     [LOAD] = {"load_1min", "load average of a minute", "tasks", "/proc/loadavg", 2, SLOW},
 };
 
-/* Five series for each GPU, in this order. */
-enum { GPU_BUSY, GPU_MEMORY, GPU_POWER, GPU_TEMPERATURE, GPU_MHZ, GPU_ROWS };
+/* Six series for each GPU, in this order. */
+enum { GPU_BUSY, GPU_MEMORY, GPU_POWER, GPU_POWER_LIMIT, GPU_TEMPERATURE, GPU_MHZ, GPU_ROWS };
 static const struct {
     const char *id, *label, *unit;
     int decimals;
 } gpu_rows[GPU_ROWS] = {
     [GPU_BUSY] = {"busy", "busy", "share", 3},  [GPU_MEMORY] = {"memory_bytes", "memory in use", "bytes", 0},
     [GPU_POWER] = {"power_w", "power", "W", 2}, [GPU_TEMPERATURE] = {"temperature_c", "temperature", "°C", 1},
-    [GPU_MHZ] = {"mhz", "frequency", "MHz", 0},
+    [GPU_MHZ] = {"mhz", "frequency", "MHz", 0}, [GPU_POWER_LIMIT] = {"power_limit_w", "power limit", "W", 0},
 };
 
 /* ---- one value ---- */
@@ -235,6 +235,7 @@ static void read_gpus(struct sampler *sampler)
         put(&series[GPU_BUSY], &reading.busy);
         put(&series[GPU_MEMORY], &reading.memory_used_bytes);
         put(&series[GPU_POWER], &reading.power_w);
+        put(&series[GPU_POWER_LIMIT], &reading.power_limit_w);
         put(&series[GPU_TEMPERATURE], &reading.temperature_c);
         put(&series[GPU_MHZ], &reading.graphics_mhz);
     }

@@ -65,14 +65,14 @@ static bool one_of(const char *text, const char *const *words)
 
 static int check_words(const json_t *report, struct error *error)
 {
-    static const char *const kinds[] = {"profile", "compare", NULL};
+    static const char *const kinds[] = {"profile", "compare", "prove", NULL};
     static const char *const statuses[] = {"success", "cancelled", "failed", "interrupted", NULL};
     static const char *const modes[] = {"quick", "full", NULL};
     static const struct {
         const char *member;
         const char *const *words;
         const char *what;
-    } members[] = {{"kind", kinds, "must be \"profile\" or \"compare\""},
+    } members[] = {{"kind", kinds, "must be \"profile\", \"compare\" or \"prove\""},
                    {"status", statuses, "must be \"success\", \"cancelled\", \"failed\" or \"interrupted\""},
                    {"mode", modes, "must be \"quick\" or \"full\""}};
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)

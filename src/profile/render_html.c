@@ -180,13 +180,17 @@ static void conclusions(const struct view *view, struct buffer *out)
     more(out, view->more_findings);
     buffer_text(out, view->n_advice || *view->best ? "<h2>What to do</h2>\n" : "");
     if (*view->best)
-        element(out, "<div class=\"item\"><span class=\"tag\">configurations</span><p>", view->best,
-                "</p></div>\n");
+        element(out,
+                view->proof ? "<div class=\"item\"><span class=\"tag\">proof</span><p>"
+                            : "<div class=\"item\"><span class=\"tag\">configurations</span><p>",
+                view->best, "</p></div>\n");
     for (size_t i = 0; i < view->n_advice; i++) {
         element(out, "<div class=\"item\"><span class=\"tag\">", view->advice[i].expected, "</span>");
-        element(out, "<p>", view->advice[i].text, "</p></div>\n");
+        element(out, "<p>", view->advice[i].text, "</p>");
+        element(out, "<p class=\"muted small\">", view->advice[i].proof, "</p></div>\n");
     }
     more(out, view->more_advice);
+    list(out, "Proofs", &view->proofs);
     list(out, "Strengths", &view->strengths);
 }
 

@@ -75,10 +75,11 @@ static void conclusions(const struct view *view, struct buffer *out)
         escaped(out, "- ", view->advice[i].text, "");
         if (*view->advice[i].expected)
             escaped(out, " (", view->advice[i].expected, ")");
-        buffer_text(out, "\n");
+        escaped(out, " [", view->advice[i].proof, "]\n");
     }
     if (view->more_advice)
         buffer_format(out, "- %zu more, in the JSON report\n", view->more_advice);
+    list(out, "Proofs", &view->proofs);
     list(out, "Strengths", &view->strengths);
 }
 

@@ -171,11 +171,17 @@ static void advice_column(const struct canvas *canvas, struct column column, con
     size_t i = 0;
     column_heading(canvas, &column, "What to do");
     if (*view->best)
-        column_item(canvas, &column, canvas->theme->good, "Configurations", view->best);
-    for (; i < view->n_advice; i++)
-        if (!column_item(canvas, &column, canvas->theme->accent, view->advice[i].expected,
-                         view->advice[i].text))
+        column_item(canvas, &column, canvas->theme->good, view->proof ? "Proof" : "Configurations",
+                    view->best);
+    for (; i < view->n_advice; i++) {
+        struct buffer text = {0};
+        buffer_format(&text, "%s (%s)", view->advice[i].text, view->advice[i].proof);
+        bool drawn = column_item(canvas, &column, canvas->theme->accent, view->advice[i].expected,
+                                 text.data ? text.data : "");
+        buffer_free(&text);
+        if (!drawn)
             break;
+    }
     column_more(canvas, &column, view->n_advice - i + view->more_advice);
     if (view->n_advice == 0 && !*view->best)
         column_item(canvas, &column, canvas->theme->muted, "", "There is no recommendation for this run.");

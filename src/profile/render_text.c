@@ -102,6 +102,9 @@ static void advice(const struct view *view, struct buffer *out, const struct sty
             buffer_format(&line, " (%s)", view->advice[i].expected);
         wrapped(out, "- ", line.data ? line.data : "", 4);
         buffer_free(&line);
+        buffer_text(out, style->dim);
+        wrapped(out, "  ", view->advice[i].proof, 4);
+        buffer_text(out, style->off);
     }
     if (view->more_advice)
         buffer_format(out, "  ... and %zu more, in the JSON report\n", view->more_advice);
@@ -116,8 +119,9 @@ static void measurements(const struct view *view, struct buffer *out, const stru
         wrapped(out, "", view->roofline_line, 2);
     section(view, out, style, VIEW_CONFIGURATIONS);
     if (*view->best) {
-        buffer_format(out, "\n%sBest configuration%s  ", style->bold, style->off);
-        clean_wrap(out, view->best, 20, 2, RENDER_COLUMNS);
+        const char *title = view->proof ? "Proof" : "Best configuration";
+        buffer_format(out, "\n%s%s%s  ", style->bold, title, style->off);
+        clean_wrap(out, view->best, strlen(title) + 2, 2, RENDER_COLUMNS);
     }
 }
 
@@ -140,6 +144,7 @@ void render_text(const struct view *view, bool color, struct buffer *out)
     measurements(view, out, style);
     findings(view, out, style);
     advice(view, out, style);
+    list(out, style, "Proofs", &view->proofs);
     list(out, style, "Strengths", &view->strengths);
     section(view, out, style, VIEW_MEMORY);
     section(view, out, style, VIEW_CEILINGS);

@@ -308,10 +308,37 @@ static void comparison_card(struct view *view, const json_t *report, struct view
     card->note = view_text(view, model, "model", "-", VIEW_NAME);
 }
 
+/* Of a proof: the change with its interval, the verdict, and what it stands on. */
+static void proof_cards(struct view *view, const json_t *report)
+{
+    const json_t *proof = json_get_object(report, "proof");
+    double change = json_get_number(proof, "change_pct"), low = json_get_number(proof, "ci95.0"),
+           high = json_get_number(proof, "ci95.1"), blocks = json_get_positive(proof, "blocks");
+    const char *none = reason(view, report, "proof", "not measured");
+    view->cards[0] = (struct view_card){"Change", "-", none};
+    view->cards[1] = (struct view_card){"Verdict", view_text(view, proof, "verdict", "-", 20), none};
+    view->cards[2] = (struct view_card){"Blocks", "-", none};
+    if (fabs(change) < 1e6)
+        view->cards[0].value = view_format(view, "%+.1f %%", change);
+    if (fabs(low) < 1e6 && fabs(high) < 1e6)
+        view->cards[0].note = view_format(view, "95 %% CI %+.1f, %+.1f", low, high);
+    if (proof)
+        view->cards[1].note = view_text(view, proof, "recommendation", "", VIEW_NAME);
+    if (blocks < 1e6) {
+        view->cards[2].value = view_format(view, "%.0f", blocks);
+        view->cards[2].note = "of A B B A, each in processes of its own";
+    }
+    gpu_card(view, report, &view->cards[3]);
+}
+
 static void fill_cards(struct view *view, const json_t *report)
 {
     for (int i = 0; i < VIEW_CARDS; i++)
         view->cards[i] = (struct view_card){"", "-", ""};
+    if (view->proof) {
+        proof_cards(view, report);
+        return;
+    }
     if (json_get_is(report, "kind", "compare")) {
         comparison_card(view, report, &view->cards[0], "Fastest", "tokens_per_second", false, format_number,
                         " tok/s");
@@ -339,7 +366,9 @@ int view_open(const json_t *report, struct view *out, struct error *error)
     memset(out, 0, sizeof *out);
     arena_init(&out->arena);
     bool compare = json_get_is(report, "kind", "compare");
+    out->proof = json_get_is(report, "kind", "prove");
     out->heading = compare                             ? "Model comparison"
+                   : out->proof                        ? "Proof"
                    : json_get_object(report, "target") ? "Remote target profile"
                                                        : "Performance profile";
     out->comparison = compare;

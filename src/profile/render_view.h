@@ -55,24 +55,26 @@ struct view_finding {
 
 struct view_advice {
     const char *text, *expected /* "about +31 %", or "" */;
+    const char *proof; /* "proved: 4 threads → 2: decode +31 % [...], kept", "unproved", ... ; never "" */
     bool provable;
 };
 
 struct view {
     struct arena arena;
-    const char *heading;                     /* "Performance profile", "Model comparison", "Remote target" */
-    const char *title;                       /* the model, or what was compared */
+    const char *heading; /* "Performance profile", "Model comparison", "Remote target", "Proof" */
+    const char *title;   /* the model, or what was compared */
     const char *model_line, *machine_line;   /* "llama · 4-bit ...", "AMD EPYC · 2 of 64 cores ..." */
     const char *engine_line, *roofline_line; /* "" when there is none */
     const char *run_line;                    /* date, mode, duration, repeats */
     const char *created;                     /* "2026-11-23 12:41 UTC" */
     const char *status;                      /* "" for a success, else "failed: why" */
     const char *quality;                     /* a sentence */
-    const char *best;                        /* a sentence on the configurations; "" when there are none */
-    bool quick, comparison;                  /* comparison: of several models */
+    const char *best; /* a sentence on the configurations, of a proof its own; "" when there are none */
+    bool quick, comparison, proof; /* comparison: of several models */
     struct view_card cards[VIEW_CARDS];
     struct table tables[VIEW_TABLES]; /* a table without rows is not shown */
     size_t cut_rows[VIEW_TABLES];
+    struct view_lines proofs; /* what was tried, a sentence each */
     struct view_lines strengths, failures, cuts, notes, flags, method;
     struct view_finding findings[VIEW_MAX_LINES];
     struct view_advice advice[VIEW_MAX_LINES];

@@ -9,6 +9,7 @@
 #include "profile/compared.h"
 #include "profile/format.h"
 #include "profile/json_get.h"
+#include "profile/proof.h"
 #include "profile/render_view.h"
 
 void view_line(struct view_lines *lines, const char *text)
@@ -37,6 +38,8 @@ static const char *best_sentence(struct view *view, const json_t *report)
 {
     const json_t *items = json_get_array(report, "configurations");
     size_t compared = 0;
+    if (json_get_is(report, "kind", "prove"))
+        return view_text(view, report, "proof.sentence", "", VIEW_SENTENCE);
     for (size_t i = 0, n = json_get_count(items, ""); i < n; i++) {
         const json_t *item = json_get_item(items, i);
         compared += isnan(json_get_number(item, "change_pct")) ? 0 : 1;
@@ -130,7 +133,28 @@ static void fill_advice(struct view *view, const json_t *report)
         advice->text = view_text(view, item, "text", "-", VIEW_SENTENCE);
         advice->expected = fabs(expected) < 1e6 ? view_format(view, "about %+.0f %%", expected) : "";
         advice->provable = json_get_bool(item, "provable", false);
+        const char *sentence = view_text(view, item, "proof.sentence", "", VIEW_SENTENCE);
+        const char *state = proof_state(item);
+        if (*sentence)
+            advice->proof = strncmp(sentence, state, strlen(state)) == 0
+                                ? sentence
+                                : view_format(view, "%s: %s", state, sentence);
+        else if (advice->provable)
+            advice->proof = view_format(view, "unproved: llmind profile --prove %s",
+                                        view_text(view, item, "id", "", VIEW_NAME));
+        else
+            advice->proof = state;
     }
+}
+
+/* All that was tried, recommended or not. */
+static void fill_proofs(struct view *view, const json_t *report)
+{
+    const json_t *items = json_get_array(report, "analysis.proofs");
+    for (size_t i = 0, n = json_get_count(items, ""); i < n; i++)
+        view_line(&view->proofs, view->proofs.n < VIEW_MAX_LINES
+                                     ? view_text(view, json_get_item(items, i), "sentence", "", VIEW_SENTENCE)
+                                     : "more");
 }
 
 /* ---- what went wrong ---- */
@@ -184,7 +208,15 @@ static void fill_method(struct view *view, const json_t *report)
     struct view_lines *method = &view->method;
     const json_t *protocol = json_get(report, "protocol");
     double repeats = json_get_positive(protocol, "repeats"), warmups = json_get_positive(protocol, "warmups");
-    if (!isnan(repeats) && !isnan(warmups))
+    bool proof = json_get_is(report, "kind", "prove");
+    if (proof && !isnan(repeats))
+        view_line(method,
+                  view_format(view,
+                              "%.6g blocks of A B B A: the baseline and what is tried, in turn. Every block "
+                              "has processes of its own, each warmed up with a run of the same shape that "
+                              "does not count; the two pairs of a block count as one.",
+                              repeats));
+    if (!proof && !isnan(repeats) && !isnan(warmups))
         view_line(method, view_format(view,
                                       "%.6g repeats of each test after %.6g warm-up of the same shape, which "
                                       "does not count. Headlines are medians; tables show mean ± standard "
@@ -213,6 +245,7 @@ void view_fill_lists(struct view *view, const json_t *report)
     view->best = best_sentence(view, report);
     fill_findings(view, report);
     fill_advice(view, report);
+    fill_proofs(view, report);
     fill_failures(view, report);
     fill_method(view, report);
     copy_lines(view, &view->strengths, report, "analysis.strengths");

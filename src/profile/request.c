@@ -194,6 +194,8 @@ static int read_model_name(const struct reader *reader, const json_t *value, str
 
 static int read_configurations(const struct reader *reader, const json_t *value, struct profile_request *out)
 {
+    if (out->proves_run)
+        return error_set(reader->error, ERROR_INVALID, "configurations: a proof has one, its recommendation");
     out->all_configurations = false;
     int status = read_texts(reader, value, "configurations", MAX_NAME_BYTES, out->configurations,
                             REQUEST_MAX_CONFIGURATIONS, &out->n_configurations);
@@ -208,10 +210,45 @@ static int read_configurations(const struct reader *reader, const json_t *value,
 static int read_kind(const struct reader *reader, const json_t *value, struct profile_request *out)
 {
     const char *kind = json_string_value(value);
-    if (!kind || (strcmp(kind, "profile") != 0 && strcmp(kind, "compare") != 0))
-        return wrong(reader, "kind", "\"profile\" or \"compare\"");
-    out->kind = strcmp(kind, "compare") == 0 ? PROFILE_COMPARE : PROFILE_MODEL;
-    return 0;
+    for (enum profile_kind i = PROFILE_MODEL; kind && i <= PROFILE_PROVE; i++)
+        if (strcmp(kind, profile_kind_name(i)) == 0) {
+            out->kind = i;
+            return 0;
+        }
+    return wrong(reader, "kind", "\"profile\", \"compare\" or \"prove\"");
+}
+
+static int read_proves_member(const struct reader *reader, const char *key, const json_t *value,
+                              struct profile_request *out)
+{
+    if (strcmp(key, "run_id") == 0)
+        return read_text(reader, value, key, MAX_NAME_BYTES, &out->proves_run);
+    if (strcmp(key, "recommendation") == 0) {
+        out->n_configurations = 1;
+        return read_text(reader, value, key, MAX_NAME_BYTES, &out->configurations[0]);
+    }
+    if (strcmp(key, "file_bytes") == 0) {
+        if (!json_is_integer(value) || json_integer_value(value) < 0)
+            return wrong(reader, key, "a whole number");
+        out->proves_file_bytes = (uint64_t)json_integer_value(value);
+        return 0;
+    }
+    return unknown(reader, key, "run_id, recommendation, file_bytes");
+}
+
+static int read_proves(const struct reader *reader, const json_t *value, struct profile_request *out)
+{
+    struct reader inner = {reader->arena, reader->error, "proves."};
+    if (out->n_configurations)
+        return error_set(reader->error, ERROR_INVALID, "configurations: a proof has one, its recommendation");
+    int status = read_members(&inner, value, "", read_proves_member, out);
+    if (!status && (!out->proves_run || !out->n_configurations))
+        return wrong(reader, "proves", "a run_id and a recommendation");
+    if (!status && !configuration_is_one(out->configurations[0]))
+        return error_set(reader->error, ERROR_INVALID,
+                         "proves.recommendation: '%.60s' is no configuration that can be tried",
+                         out->configurations[0]);
+    return status;
 }
 
 static int read_switch(const struct reader *reader, const char *key, const json_t *value,
@@ -229,7 +266,7 @@ static int read_switch(const struct reader *reader, const char *key, const json_
             return read_bool(reader, value, key, switches[i].out);
     return unknown(reader, key,
                    "kind, model_name, models, quick_mode, repeats, test_prompts, max_tokens, configurations, "
-                   "target, knobs, unload_current, trace, raw");
+                   "target, knobs, unload_current, trace, raw, proves");
 }
 
 static int read_member(const struct reader *reader, const char *key, const json_t *value,
@@ -255,7 +292,27 @@ static int read_member(const struct reader *reader, const char *key, const json_
         return read_target(reader, value, out);
     if (strcmp(key, "knobs") == 0)
         return read_members(&knobs, value, "", read_knob, out);
+    if (strcmp(key, "proves") == 0)
+        return read_proves(reader, value, out);
     return read_switch(reader, key, value, out);
+}
+
+/* What a proof has to have, and what only a proof may have. */
+static int check_proof(struct profile_request *out, struct error *error)
+{
+    if (out->kind != PROFILE_PROVE && out->proves_run)
+        return error_set(error, ERROR_INVALID, "proves: only a run of kind \"prove\" has it");
+    if (out->kind != PROFILE_PROVE)
+        return 0;
+    if (!out->proves_run)
+        return error_set(error, ERROR_INVALID, "proves: a proof is of a recommendation of a run");
+    if (out->n_models != 1 || out->quick || out->n_configurations != 1)
+        return error_set(error, ERROR_INVALID,
+                         "kind: a proof has one model and one configuration, and no quick mode");
+    if (out->repeats && out->repeats < REQUEST_MIN_BLOCKS)
+        return error_set(error, ERROR_INVALID, "repeats: a proof has %d blocks or more", REQUEST_MIN_BLOCKS);
+    out->all_configurations = out->trace = false;
+    return 0;
 }
 
 int profile_request_read(const json_t *json, struct arena *arena, struct profile_request *out,
@@ -264,13 +321,19 @@ int profile_request_read(const json_t *json, struct arena *arena, struct profile
     struct reader reader = {arena, error, ""};
     *out = (struct profile_request){.all_configurations = true, .trace = true, .knobs = {.precise = -1}};
     int status = read_members(&reader, json, "the request", read_member, out);
-    if (!status && out->target_url && (out->n_models || out->kind == PROFILE_COMPARE))
+    if (!status && out->target_url && (out->n_models || out->kind != PROFILE_MODEL))
         return error_set(error, ERROR_INVALID,
                          "target: a server is measured by itself, without model_name, models and compare");
-    return status;
+    return status ? status : check_proof(out, error);
 }
 
 /* ---- writing ---- */
+
+const char *profile_kind_name(enum profile_kind kind)
+{
+    static const char *const kinds[] = {"profile", "compare", "prove"};
+    return kinds[kind];
+}
 
 static void put_texts(json_t *o, const char *key, const char *const *texts, size_t n)
 {
@@ -317,14 +380,24 @@ static json_t *target_json(const struct profile_request *request)
     return o;
 }
 
+static json_t *proves_json(const struct profile_request *request)
+{
+    json_t *o = json_object();
+    put_text(o, "run_id", request->proves_run);
+    put_text(o, "recommendation", request->configurations[0]);
+    if (request->proves_file_bytes)
+        json_put_integer(o, "file_bytes", request->proves_file_bytes);
+    return o;
+}
+
 json_t *profile_request_json(const struct profile_request *request)
 {
     json_t *o = json_object(), *knobs = knobs_json(request);
     const char *names[REQUEST_MAX_MODELS];
-    put_text(o, "kind", request->kind == PROFILE_COMPARE ? "compare" : "profile");
+    put_text(o, "kind", profile_kind_name(request->kind));
     for (size_t i = 0; i < request->n_models; i++)
         names[i] = request->models[i].name;
-    if (request->kind == PROFILE_MODEL && request->n_models == 1)
+    if (request->kind != PROFILE_COMPARE && request->n_models == 1)
         put_text(o, "model_name", names[0]);
     else if (request->n_models)
         put_texts(o, "models", names, request->n_models);
@@ -333,7 +406,9 @@ json_t *profile_request_json(const struct profile_request *request)
     if (request->n_prompts)
         put_texts(o, "test_prompts", request->prompts, request->n_prompts);
     put_u32(o, "max_tokens", request->max_tokens);
-    if (!request->all_configurations)
+    if (request->proves_run)
+        json_object_set_new(o, "proves", proves_json(request));
+    else if (!request->all_configurations)
         put_texts(o, "configurations", request->configurations, request->n_configurations);
     if (request->target_url)
         json_object_set_new(o, "target", target_json(request));

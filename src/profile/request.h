@@ -3,19 +3,22 @@
  * The JSON form is what POST /api/profiling/run and /runs take (unknown members are errors that name them),
  * what is stored with the run so that it can be run again, and what `llmind profile` makes of its options:
  *
- *   {"kind": "profile" | "compare", "model_name": "builtin" | null, "models": ["a", "b"],
+ *   {"kind": "profile" | "compare" | "prove", "model_name": "builtin" | null, "models": ["a", "b"],
  *    "quick_mode": true, "repeats": 3, "test_prompts": ["..."], "max_tokens": 128,
  *    "configurations": ["baseline", "threads", ...] | null (all) | [] (none),
  *    "target": {"url": "http://127.0.0.1:8080/v1", "model": "x", "key_env": "LLMIND_TARGET_API_KEY",
  *               "allow_local": false} | "http://..." | null,
  *    "knobs": {"threads": 2, "kv_bits": 8, "prefill_chunk": 256, "isa": "avx2", "backend": "cpu",
  *              "precise": false, "context": 4096},
- *    "unload_current": false, "trace": true, "raw": false}
+ *    "unload_current": false, "trace": true, "raw": false,
+ *    "proves": {"run_id": "...", "recommendation": "threads=2", "file_bytes": 14600000 | null} | null}
  *
- * Every member may be missing or null; trace is then true, every other switch false. The API key itself is
- * never in it: key_env names a variable of this process whose name begins with LLMIND_TARGET_, so that no
- * request can have another secret sent somewhere. allow_local (loopback and private addresses) is for the
- * command line: HTTP refuses it unless the server was told otherwise.
+ * Every member may be missing or null; trace is then true, every other switch false. `proves` belongs to the
+ * kind "prove", and to that alone (prove.h): what is tried, for which run, and how large that run's model
+ * was; repeats are then the blocks, at least 5. The API key itself is never in it: key_env names a
+ * variable of this process whose name begins with LLMIND_TARGET_, so that no request can have another secret
+ * sent somewhere. allow_local (loopback and private addresses) is for the command line: HTTP refuses it
+ * unless the server was told otherwise.
  */
 #ifndef LLMIND_PROFILE_REQUEST_H
 #define LLMIND_PROFILE_REQUEST_H
@@ -30,14 +33,15 @@
 #include "engine/engine.h"
 #include "profile/scenario.h"
 
-enum profile_kind { PROFILE_MODEL, PROFILE_COMPARE };
+enum profile_kind { PROFILE_MODEL, PROFILE_COMPARE, PROFILE_PROVE };
 
 enum {
     REQUEST_MAX_MODELS = 32,
     REQUEST_MAX_CONFIGURATIONS = 32,
     REQUEST_MAX_PROMPT_BYTES = 100000,
     REQUEST_MAX_TOKENS = 4096,
-    REQUEST_MAX_REPEATS = 100
+    REQUEST_MAX_REPEATS = 100,
+    REQUEST_MIN_BLOCKS = 5 /* of a proof */
 };
 
 struct profile_model {
@@ -49,7 +53,7 @@ struct profile_model {
 /* Strings belong to the arena they were read into. */
 struct profile_request {
     enum profile_kind kind;
-    struct profile_model models[REQUEST_MAX_MODELS]; /* PROFILE_MODEL: one */
+    struct profile_model models[REQUEST_MAX_MODELS]; /* PROFILE_MODEL, PROFILE_PROVE: one */
     size_t n_models;
     bool quick, unload_current, raw; /* raw: prompts without the chat template */
     bool trace;                      /* one traced step, for the roofline of single operations */
@@ -69,11 +73,16 @@ struct profile_request {
     const char *target_url, *target_model; /* NULL: a model of this machine */
     const char *target_key_env; /* name of the environment variable that holds the target's API key */
     bool target_allow_local;
+    /* PROFILE_PROVE: what is tried is configurations[0], and nothing else is in there */
+    const char *proves_run;
+    uint64_t proves_file_bytes; /* of the model that run measured; 0: not known */
 };
 
 /* Errors: ERROR_INVALID (the message begins with the member's name), ERROR_MEMORY. Names are not resolved. */
 int profile_request_read(const json_t *json, struct arena *arena, struct profile_request *out,
                          struct error *error);
+/* "profile", "compare", "prove". */
+const char *profile_kind_name(enum profile_kind kind);
 /* The JSON form; a new reference, NULL when memory is short. Reading it gives the same request. */
 json_t *profile_request_json(const struct profile_request *request);
 /* Engine options of the baseline for models[i], with room for one sequence; strings are borrowed from the

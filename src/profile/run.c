@@ -13,6 +13,7 @@
 #include "profile/ceilings.h"
 #include "profile/configuration.h"
 #include "profile/json_get.h"
+#include "profile/proof.h"
 #include "profile/run_internal.h"
 
 enum {
@@ -167,6 +168,8 @@ static int put_together(struct run *run, int status, const char *message, json_t
     *report = run_report(run, status, message);
     if (!*report)
         return error_memory(error, "a report", 0);
+    if (run->request->kind == PROFILE_PROVE)
+        return status ? 0 : proof_add(*report, run->request, error);
     return run->request->kind == PROFILE_MODEL ? analysis_add(*report, error) : 0;
 }
 
@@ -178,6 +181,7 @@ int run_profile(const struct profile_request *request, const struct run_hooks *h
     *report = NULL;
     begin(&run, request, hooks);
     int status = request->kind == PROFILE_COMPARE ? run_comparison(&run, &problem)
+                 : request->kind == PROFILE_PROVE ? run_prove(&run, &problem)
                  : request->target_url            ? run_remote(&run, &problem)
                                                   : run_model(&run, &problem);
     lab_close(run.lab);

@@ -12,7 +12,8 @@
 #include "profile/request.h"
 
 /* What is told while it runs; the object is borrowed. Types (member "type"):
- *   phase   {"phase": "loading" | "ceilings" | "tests" | "configurations" | "trace" | "analysis" | "models",
+ *   phase   {"phase": "loading" | "ceilings" | "tests" | "configurations" | "trace" | "analysis" | "models" |
+ *            "proof",
  *            "step": "decode 128 @ 1024, run 2 of 3", "progress": 0.42 | null, "eta_s": 18 | null}
  *   sample  {"test": id | null, "configuration": id | null, "model": name | null, "run": 1, "warmup": false,
  *            "outcome": "ok", "tokens_per_second", "decode_tokens_per_second", "prefill_tokens_per_second",

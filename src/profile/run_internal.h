@@ -31,6 +31,9 @@ enum {
 /* Why an engine's own figures are not known of a server. */
 #define RUN_REMOTE_REASON "measured from outside: a server does not tell"
 
+/* Why a proof's report has no such part. */
+#define PROOF_REASON "a proof compares two configurations and measures nothing else: see configurations"
+
 struct run_test {
     bool remote;
     struct scenario scenario; /* prompt: the request's */
@@ -51,8 +54,8 @@ struct run_test {
 struct run {
     const struct profile_request *request;
     const struct run_hooks *hooks;
-    uint32_t repeats;
-    double budget_s; /* of everything; 0: none */
+    uint32_t repeats; /* of a proof: blocks */
+    double budget_s;  /* of everything; 0: none */
     uint64_t begin_ns;
     char created[32];
     struct monitor *monitor; /* NULL: it could not be started */
@@ -127,6 +130,11 @@ int run_each_test(struct run *run, run_measure measure, int (*revive)(struct run
  * run_each_test.
  */
 int run_tests_in_lab(struct run *run, struct error *error);
+/* Asks the server that shares the machine, if there is one, whether the model fits beside its own. Errors:
+ * ERROR_LIMIT. */
+int run_make_room(struct run *run, const char *path, struct error *error);
+/* What a lab's process said of its memory, added to what the report says of the run. */
+void run_account_memory(struct run *run, const struct lab_result *result);
 /* Adds to run->traces. Errors: ERROR_CANCELLED, ERROR_MEMORY, ERROR_IO (the lab is gone, and no other opens).
  */
 int run_trace(struct run *run, struct error *error);
@@ -140,6 +148,12 @@ uint32_t run_deepest(const struct run *run); /* depth of the deepest test planne
 /* run.c: what this machine can do at most, with the threads and the ISA of the lab. What fails is a reason.
  * Errors: ERROR_CANCELLED. */
 int run_measure_ceilings(struct run *run, struct error *error);
+
+/* ---- a proof (run_prove.c) ---- */
+
+/* Sets run->lab_info and run->configurations. Errors: as prove_measure and run_make_room; ERROR_INVALID: the
+ * model is another one by now; ERROR_NOT_FOUND. */
+int run_prove(struct run *run, struct error *error);
 
 /* ---- a server instead of a model (run_remote.c) ---- */
 

@@ -30,8 +30,7 @@ static const double OPEN_S = 0.4;
 
 /* ---- the lab ---- */
 
-/* Asks the server that shares the machine, if there is one, whether the model fits beside its own. */
-static int make_room(struct run *run, const char *path, struct error *error)
+int run_make_room(struct run *run, const char *path, struct error *error)
 {
     const struct gate *gate = run->hooks->gate;
     struct model_summary summary;
@@ -69,7 +68,7 @@ int run_revive(struct run *run, struct error *error)
     return open_lab(run, error);
 }
 
-static void account_memory(struct run *run, const struct lab_result *result)
+void run_account_memory(struct run *run, const struct lab_result *result)
 {
     if (!result->memory.known)
         return;
@@ -89,7 +88,7 @@ static int measure(struct run *run, const struct scenario *scenario, bool timed,
                            .timeout_ms = run->request->quick ? RUN_TIMEOUT_QUICK_MS : RUN_TIMEOUT_MS};
     int status = lab_do(run->lab, &wish, out, error);
     if (!status)
-        account_memory(run, out);
+        run_account_memory(run, out);
     return status;
 }
 
@@ -209,7 +208,7 @@ static void plan(struct run *run)
 int run_tests_in_lab(struct run *run, struct error *error)
 {
     run_tell_phase(run, "loading", run->request->models[0].name);
-    int status = make_room(run, run->request->models[0].path, error);
+    int status = run_make_room(run, run->request->models[0].path, error);
     if (!status)
         status = open_lab(run, error);
     if (!status)

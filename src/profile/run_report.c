@@ -97,9 +97,12 @@ static json_t *machine_json(const struct run *run)
 static json_t *protocol_json(const struct run *run)
 {
     json_t *o = json_object();
-    json_put_integer(o, "repeats", run->repeats);
+    json_put_integer(o, "repeats", run->repeats ? run->repeats : 1); /* a proof that did not begin */
     json_put_integer(o, "warmups", 1);
-    json_put_bool(o, "greedy", true);
+    if (run->request->kind == PROFILE_PROVE)
+        json_put_null(o, "greedy", "each configuration has its own temperature");
+    else
+        json_put_bool(o, "greedy", true);
     json_put_bool(o, "ignore_eos", true);
     json_put_bool(o, "cold_prompts", true);
     if (run->target)
@@ -186,9 +189,9 @@ static const char *status_name(int status, const char *message)
 json_t *run_report(const struct run *run, int status, const char *message)
 {
     json_t *o = json_object();
-    bool compare = run->request->kind == PROFILE_COMPARE;
+    bool compare = run->request->kind == PROFILE_COMPARE, proof = run->request->kind == PROFILE_PROVE;
     json_put_string(o, "schema", "llmind.report/1", "");
-    json_put_string(o, "kind", compare ? "compare" : "profile", "");
+    json_put_string(o, "kind", profile_kind_name(run->request->kind), "");
     json_put_string(o, "created", run->created, "");
     json_put_string(o, "status", status_name(status, message), "");
     if (message)
@@ -206,11 +209,14 @@ json_t *run_report(const struct run *run, int status, const char *message)
     put_part(o, "flags", (json_t *)(uintptr_t)json_get_object(run->lab_info, "flags"), no_lab(run));
     json_object_set_new(o, "protocol", protocol_json(run));
     json_object_set_new(o, "host", host_json(run));
-    if (run->lab_info)
+    if (run->lab_info && !proof)
         json_object_set_new(o, "memory", memory_json(run));
     else
-        json_put_null(o, "memory", no_lab(run));
-    put_part(o, "ceilings", run->ceilings, run->ceilings_reason[0] ? run->ceilings_reason : no_lab(run));
+        json_put_null(o, "memory", proof ? PROOF_REASON : no_lab(run));
+    put_part(o, "ceilings", run->ceilings,
+             run->ceilings_reason[0] ? run->ceilings_reason
+             : proof                 ? PROOF_REASON
+                                     : no_lab(run));
     put_part(o, "sensors", run->sensors, run->sensors_reason);
     json_object_set_new(o, "summary", run_summary_json(run));
     json_t *tests = run_tests_json(run);
@@ -220,8 +226,12 @@ json_t *run_report(const struct run *run, int status, const char *message)
     json_object_set(o, "configurations", run->configurations);
     json_object_set(o, "traces", run->traces);
     put_part(o, "comparison", run->comparison,
-             compare ? "the comparison did not come so far" : "one model was profiled");
+             compare ? "the comparison did not come so far"
+             : proof ? PROOF_REASON
+                     : "one model was profiled");
     put_part(o, "target", run->target, "a model of this machine");
-    json_put_null(o, "analysis", "the run did not come so far");
+    json_put_null(o, "analysis", proof ? PROOF_REASON : "the run did not come so far");
+    if (proof)
+        json_put_null(o, "proof", "the run did not come so far");
     return o;
 }

@@ -151,6 +151,7 @@ json_t *run_summary_json(const struct run *run)
     const struct run_test *prefill = run_find(run, SCENARIO_PREFILL);
     const struct run_test *prompt = run_find(run, SCENARIO_PROMPT);
     const char *none = run->request->kind == PROFILE_COMPARE ? "several models: see comparison"
+                       : run->request->kind == PROFILE_PROVE ? PROOF_REASON
                                                              : "no test of this kind ended well";
     char quality[768];
     json_t *o = json_object();

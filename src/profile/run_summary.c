@@ -163,7 +163,10 @@ void run_quality(const struct run *run, char *out, size_t capacity)
     char part[160], number[FORMAT_MAX];
     out[0] = '\0';
     enum stats_grade grade = run_grade(run);
-    snprintf(part, sizeof part, "repeatability %s (worst test)", stats_grade_name(grade));
+    if (run->request->kind == PROFILE_PROVE)
+        snprintf(part, sizeof part, "%u blocks of A B B A, each in processes of its own", run->repeats);
+    else
+        snprintf(part, sizeof part, "repeatability %s (worst test)", stats_grade_name(grade));
     append(out, capacity, part);
     if (grade == GRADE_UNSTABLE)
         append(out, capacity, "more than 20 % spread: no verdict");

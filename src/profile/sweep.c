@@ -198,6 +198,16 @@ static bool ended_well(const struct sweep_sample *sample, bool of_a, struct swee
     return false;
 }
 
+/* "threads=2, block 3 of 5" */
+static void name_block(const struct sweep *sweep, uint32_t number, uint32_t blocks, char *out,
+                       size_t capacity)
+{
+    uint32_t all = sweep->in_pieces ? sweep->all_blocks : blocks;
+    int n = snprintf(out, capacity, "%.80s, block %u", sweep->name, sweep->first_block + number + 1);
+    if (all && n > 0 && (size_t)n < capacity)
+        snprintf(out + n, capacity - (size_t)n, " of %u", all);
+}
+
 static int warm_up(struct sweep *sweep, struct sweep_side *side, bool of_a, struct sweep_result *out,
                    struct error *error)
 {
@@ -211,9 +221,10 @@ static int warm_up(struct sweep *sweep, struct sweep_side *side, bool of_a, stru
 }
 
 /* A B B A. The two pairs are the neighbours: first and second, fourth and third. */
-static int one_block(struct sweep *sweep, struct sweep_side *a, struct sweep_side *b, uint32_t block,
+static int one_block(struct sweep *sweep, struct sweep_side *a, struct sweep_side *b, uint32_t number,
                      struct sweep_result *out, struct error *error)
 {
+    uint32_t block = sweep->first_block + number;
     struct sweep_sample samples[4];
     struct sweep_side *const order[4] = {a, b, b, a};
     for (uint32_t i = 0; i < 4; i++) {
@@ -243,7 +254,7 @@ int sweep_blocks(struct sweep *sweep, struct sweep_side *a, struct sweep_side *b
     if (!status && out->outcome == OUTCOME_OK)
         status = warm_up(sweep, b, false, out, error);
     for (uint32_t i = 0; !status && out->outcome == OUTCOME_OK && i < blocks; i++) {
-        snprintf(step, sizeof step, "%.80s, block %u of %u", sweep->name, i + 1, blocks);
+        name_block(sweep, i, blocks, step, sizeof step);
         tell_phase(sweep, step, (i + 0.5) / (blocks + 0.5)); /* the warm-ups: half a block */
         status = one_block(sweep, a, b, i, out, error);
     }
@@ -265,24 +276,45 @@ static double scatter(const double *values, size_t n)
     return stats.cv;
 }
 
+/* The geometric means of each block's pairs, in place: how two processes happen to lie in memory is the same
+ * for all that they do, so pairs that share them are one piece of evidence and not two. Returns how many. */
+static size_t one_pair_a_block(const struct sweep_result *result, double *a, double *b)
+{
+    size_t n = 0;
+    for (size_t i = 0, next; i < result->n; i = next) {
+        double sum_a = 0, sum_b = 0;
+        for (next = i; next < result->n && result->pairs[next].block == result->pairs[i].block; next++) {
+            sum_a += log(a[next]);
+            sum_b += log(b[next]);
+        }
+        double count = (double)(next - i);
+        a[n] = exp(sum_a / count);
+        b[n++] = exp(sum_b / count);
+    }
+    return n;
+}
+
 void sweep_compare(const struct sweep_result *result, enum sweep_figure figure, struct pairs *out,
                    const char **why)
 {
     const char *reason = NULL;
     size_t n = result->n;
-    double *a = malloc((n ? n : 1) * 2 * sizeof *a);
+    double *a = malloc((n ? n : 1) * 2 * sizeof *a), *b = a ? a + n : NULL;
     if (!a)
         n = 0;
     for (size_t i = 0; i < n; i++) {
         a[i] = result->pairs[i].a.value[figure];
-        a[n + i] = result->pairs[i].b.value[figure];
+        b[i] = result->pairs[i].b.value[figure];
     }
-    pairs_compare(a, n ? a + n : NULL, n, out);
+    bool scatters = scatter(a, n) > SWEEP_UNSTABLE || scatter(b, n) > SWEEP_UNSTABLE;
+    if (result->fresh_blocks && n > 0)
+        n = one_pair_a_block(result, a, b);
+    pairs_compare(a, b, n, out);
     if (result->outcome != OUTCOME_OK)
         reason = "a run did not end well";
     else if (out->verdict == PAIRS_UNKNOWN)
         reason = "needs 3 pairs or more";
-    else if (scatter(a, n) > SWEEP_UNSTABLE || scatter(a + n, n) > SWEEP_UNSTABLE)
+    else if (scatters)
         reason = "the figures scatter by more than 20 %: no verdict";
     if (reason)
         out->verdict = PAIRS_UNKNOWN;

@@ -65,6 +65,10 @@ struct sweep {
      * take, and those after it; NaN: unknown */
     double progress_from, progress_to, expected_s, later_s;
     struct lab *dead; /* ERROR_IO came from this lab: it is only to be closed */
+    /* of a comparison that is made in pieces: blocks that were made before, and of how many in all; when that
+     * is not known yet, all_blocks is 0 */
+    bool in_pieces;
+    uint32_t first_block, all_blocks;
 };
 
 /* An event of type note, for people. */
@@ -89,6 +93,7 @@ struct sweep_result {
     size_t n;
     enum target_outcome outcome; /* of the first run that did not end well; then no more were made */
     bool of_a;                   /* that was one of A's */
+    bool fresh_blocks; /* every block had processes of its own: its two pairs share them, and are one */
     char message[160];
 };
 /* Warm-ups, then blocks of A B B A: two pairs each. It stops at the first run of either side that does not

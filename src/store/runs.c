@@ -10,7 +10,7 @@
 #define RUN_COLUMNS                                                                                          \
     "r.id, r.kind, r.status, r.model, r.quantization, r.mode, r.machine, r.grade, r.message, r.series, "     \
     "r.created_ms, r.duration_s, r.tokens_per_second, r.decode_tps, r.prefill_tps, r.ttft_ms, "              \
-    "r.memory_bytes, r.decode_log_mean, r.decode_log_sd, r.decode_n, r.imported"
+    "r.memory_bytes, r.decode_log_mean, r.decode_log_sd, r.decode_n, r.imported, r.proves, r.proof"
 
 /* The run before r in its series, as p. The condition on q is that of the index run_by_series. */
 #define WITH_PREVIOUS                                                                                        \
@@ -18,20 +18,20 @@
     "(SELECT q.number FROM run q WHERE q.series = r.series AND q.status = 'success' AND q.imported = 0 "     \
     "AND (q.created_ms, q.id) < (r.created_ms, r.id) ORDER BY q.created_ms DESC, q.id DESC LIMIT 1) "
 
-enum { COLUMN_PREVIOUS = 21, COLUMN_REQUEST = 25, COLUMN_REPORT };
+enum { COLUMN_PREVIOUS = 23, COLUMN_REQUEST = 27, COLUMN_REPORT };
 
 static const char insert_sql[] =
-    "INSERT INTO run (id, kind, status, model, quantization, mode, machine, grade, message, series, "
-    "duration_s, tokens_per_second, decode_tps, prefill_tps, ttft_ms, memory_bytes, decode_log_mean, "
+    "INSERT INTO run (id, kind, status, model, quantization, mode, machine, grade, message, series, proves, "
+    "proof, duration_s, tokens_per_second, decode_tps, prefill_tps, ttft_ms, memory_bytes, decode_log_mean, "
     "decode_log_sd, decode_n, created_ms, imported) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
-    "?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+    "?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
 static const char insert_text_sql[] =
     "INSERT INTO run_text (run, request, report) VALUES (last_insert_rowid(), ?1, ?2)";
 static const char finish_sql[] =
     "UPDATE run SET kind = ?2, status = ?3, model = ?4, quantization = ?5, mode = ?6, machine = ?7, "
-    "grade = ?8, message = ?9, series = ?10, duration_s = ?11, tokens_per_second = ?12, decode_tps = ?13, "
-    "prefill_tps = ?14, ttft_ms = ?15, memory_bytes = ?16, decode_log_mean = ?17, decode_log_sd = ?18, "
-    "decode_n = ?19 WHERE id = ?1";
+    "grade = ?8, message = ?9, series = ?10, proves = ?11, proof = ?12, duration_s = ?13, "
+    "tokens_per_second = ?14, decode_tps = ?15, prefill_tps = ?16, ttft_ms = ?17, memory_bytes = ?18, "
+    "decode_log_mean = ?19, decode_log_sd = ?20, decode_n = ?21 WHERE id = ?1";
 static const char finish_text_sql[] =
     "UPDATE run_text SET report = ?2 WHERE run = (SELECT number FROM run WHERE id = ?1)";
 static const char begin_sql[] = "UPDATE run SET status = ?2 WHERE id = ?1";
@@ -54,6 +54,9 @@ static const char find_sql[] = "SELECT " RUN_COLUMNS " FROM run r WHERE r.id GLO
 static const char series_sql[] =
     "SELECT " RUN_COLUMNS " FROM run r WHERE r.series = ?1 AND r.status = 'success' AND r.imported = 0 "
     "ORDER BY r.created_ms DESC, r.id DESC LIMIT ?2";
+static const char proofs_sql[] =
+    "SELECT " RUN_COLUMNS " FROM run r WHERE r.proves = ?1 AND r.status = 'success' AND r.imported = 0 "
+    "ORDER BY r.created_ms DESC, r.id DESC LIMIT ?2";
 
 static int not_found(struct error *error)
 {
@@ -74,11 +77,12 @@ static int check_lengths(const struct store_run *run, struct error *error)
     return 0;
 }
 
-/* Parameters 1 to 19 of insert_sql and finish_sql. NaN becomes NULL in sqlite3_bind_double. */
+/* Parameters 1 to 21 of insert_sql and finish_sql. NaN becomes NULL in sqlite3_bind_double. */
 static void bind_run(sqlite3_stmt *statement, const struct store_run *run)
 {
-    const char *const texts[] = {run->id,   run->kind,    run->status, run->model,   run->quantization,
-                                 run->mode, run->machine, run->grade,  run->message, run->series};
+    const char *const texts[] = {run->id,           run->kind,   run->status,  run->model,
+                                 run->quantization, run->mode,   run->machine, run->grade,
+                                 run->message,      run->series, run->proves,  run->proof};
     const double numbers[] = {run->duration_s,      run->tokens_per_second, run->decode_tps,
                               run->prefill_tps,     run->ttft_ms,           run->memory_bytes,
                               run->decode_log_mean, run->decode_log_sd};
@@ -104,8 +108,8 @@ int store_run_insert(struct store *store, const struct store_run *run, struct er
         status = store_statement(writer, insert_text_sql, &text, error);
     if (!status) {
         bind_run(row, run);
-        sqlite3_bind_int64(row, 20, run->created_ms);
-        sqlite3_bind_int(row, 21, run->imported);
+        sqlite3_bind_int64(row, 22, run->created_ms);
+        sqlite3_bind_int(row, 23, run->imported);
         status = store_finish(writer, row, error);
     }
     if (!status) {
@@ -222,6 +226,8 @@ static struct store_run run_of(sqlite3_stmt *row)
                               .decode_log_sd = number_of(row, 18),
                               .decode_n = count_of(row, 19),
                               .imported = sqlite3_column_int(row, 20) != 0,
+                              .proves = text_of(row, 21),
+                              .proof = text_of(row, 22),
                               .previous_id = text_of(row, COLUMN_PREVIOUS),
                               .previous_log_mean = number_of(row, COLUMN_PREVIOUS + 1),
                               .previous_log_sd = number_of(row, COLUMN_PREVIOUS + 2),
@@ -312,6 +318,13 @@ int store_runs_series(struct store *store, const char *series, uint32_t limit, s
 {
     size_t n;
     return read_some(store, series_sql, series, limit, visit, context, &n, error);
+}
+
+int store_runs_proofs(struct store *store, const char *run, uint32_t limit, store_run_visit *visit,
+                      void *context, struct error *error)
+{
+    size_t n;
+    return read_some(store, proofs_sql, run, limit, visit, context, &n, error);
 }
 
 int store_runs_open(struct store *store, bool *out, struct error *error)

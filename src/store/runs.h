@@ -23,6 +23,8 @@ enum {
 struct store_run {
     const char *id, *kind, *status, *model, *quantization, *mode, *machine, *grade, *message;
     const char *series; /* what runs are comparable with: a hash of model, flags and machine; NULL: nothing */
+    const char *proves; /* id of the run whose recommendation this one tries; NULL: it is no proof */
+    const char *proof;  /* what came out, JSON (profile/proof.h); NULL: nothing yet */
     int64_t created_ms;
     double duration_s, tokens_per_second, decode_tps, prefill_tps, ttft_ms, memory_bytes;
     /* logs of the decode rates, for trends (profile/pairs.h) */
@@ -70,6 +72,9 @@ int store_runs_find(struct store *store, const char *prefix, uint32_t limit, sto
                     void *context, struct error *error);
 /* The last successful runs of a series that were made here, newest first: how much sessions differ. */
 int store_runs_series(struct store *store, const char *series, uint32_t limit, store_run_visit *visit,
+                      void *context, struct error *error);
+/* The successful proofs of a run, newest first. */
+int store_runs_proofs(struct store *store, const char *run, uint32_t limit, store_run_visit *visit,
                       void *context, struct error *error);
 int store_run_delete(struct store *store, const char *id, struct error *error);
 

@@ -22,7 +22,7 @@ struct lab { /* of lab.h; here it is this */
     bool dead;
 };
 
-enum { FAKE_MAX_RUNS = 4096, FAKE_MAX_LABS = 64 };
+enum { FAKE_MAX_RUNS = 4096, FAKE_MAX_LABS = 256 };
 
 struct fake_run {
     char lab;
