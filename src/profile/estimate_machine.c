@@ -49,11 +49,20 @@ static bool serves(const char *isa, uint32_t n_threads)
     return last.known && last.pace.n_threads == n_threads && strcmp(last.isa, isa ? isa : "") == 0;
 }
 
+static bool wants_measuring(const char *isa, uint32_t n_threads, enum estimate_pace how, uint64_t bytes)
+{
+    uint64_t most = pace_default_bytes();
+    bool reaches = last.bytes >= (bytes && bytes < most ? bytes : most);
+    return how == ESTIMATE_PACE_NOW ||
+           (how == ESTIMATE_PACE_RECENT &&
+            !(serves(isa, n_threads) && reaches && age_s() < ESTIMATE_PACE_RECENT_S));
+}
+
 static void read_pace(const char *isa, enum estimate_pace how, uint64_t bytes, struct estimate_machine *out)
 {
     struct error error = {0};
     pthread_mutex_lock(&last.lock);
-    int status = how == ESTIMATE_PACE_NOW ? take(isa, out->n_threads, bytes, &error) : 0;
+    int status = wants_measuring(isa, out->n_threads, how, bytes) ? take(isa, out->n_threads, bytes, &error) : 0;
     if (!status && serves(isa, out->n_threads) && age_s() < ESTIMATE_PACE_AGE_S) {
         out->pace = last.pace;
         out->pace_age_s = age_s();

@@ -26,9 +26,10 @@ struct estimate_machine {
 enum estimate_pace {
     ESTIMATE_PACE_KEPT, /* the last that this process took, at most ESTIMATE_PACE_AGE_S old; else that of the
                          * calibration. Never measures */
-    ESTIMATE_PACE_NOW   /* measures: a second or less, on all threads */
+    ESTIMATE_PACE_RECENT, /* the last if it is at most ESTIMATE_PACE_RECENT_S old; else measures */
+    ESTIMATE_PACE_NOW     /* measures: a second or less, on all threads */
 };
-enum { ESTIMATE_PACE_AGE_S = 600 };
+enum { ESTIMATE_PACE_AGE_S = 600, ESTIMATE_PACE_RECENT_S = 60 };
 
 /* bytes: of the largest amount whose read bandwidth is wanted, 0: pace_default_bytes. n_threads 0: as the
  * engine would; isa NULL: the best. What cannot be read is left out with its reason. Any thread; two that
