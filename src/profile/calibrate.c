@@ -9,7 +9,12 @@
 #include "platform/cpu.h"
 #include "profile/calibrate_internal.h"
 
-enum { ROUNDS = 3, ROUNDS_THOROUGH = 8, LEAST_STEPS = 3, MOST_STEPS = 64 };
+/* Rounds go on for as long as this; on a machine that is busy with something else each takes longer, and then
+ * it is the least that counts, so there are two at least. */
+#define ROUNDS_S 25.0
+#define ROUNDS_THOROUGH_S 150.0
+
+enum { LEAST_ROUNDS = 2, MOST_ROUNDS = 12, LEAST_STEPS = 3, MOST_STEPS = 64 };
 
 /* clang-format off */
 static const struct trial_format usual[] = {
@@ -121,11 +126,17 @@ static int measure_round(struct calibrating *c, double from, double to)
 
 static int measure(struct calibrating *c)
 {
-    int rounds = c->options->thorough ? ROUNDS_THOROUGH : ROUNDS, status = 0;
+    double budget = c->options->thorough ? ROUNDS_THOROUGH_S : ROUNDS_S, last = 0, passed = 0;
+    int status = 0;
+    uint64_t start = clock_now_ns();
     list_products(c);
     list_attention(c);
-    for (int i = 0; i < rounds && !status; i++)
-        status = measure_round(c, 0.6 * i / rounds, 0.6 * (i + 1) / rounds);
+    for (int i = 0; i < MOST_ROUNDS && !status && (i < LEAST_ROUNDS || passed + last < budget); i++) {
+        double share = fmax(budget, LEAST_ROUNDS * last), before = passed;
+        status = measure_round(c, 0.6 * fmin(1, passed / share), 0.6 * fmin(1, (passed + last) / share));
+        passed = (double)(clock_now_ns() - start) / 1e9;
+        last = passed - before;
+    }
     for (uint32_t i = 0; i < c->out->n_products && !status; i++) {
         status = told(c, "products from memory", 0.6 + 0.3 * i / c->out->n_products);
         if (!status)
