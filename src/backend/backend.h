@@ -92,6 +92,11 @@ struct backend_info backend_info(const struct backend_model *model);
 int backend_scratch_bytes(const struct plan *plan, const struct backend_options *options, uint64_t *bytes,
                           struct error *error);
 
+/* Into how many stages, that follow each other, this backend would cut a step: each costs its threads a
+ * meeting. The same errors. */
+int backend_phases(const struct plan *plan, const struct backend_options *options, uint32_t *n_phases,
+                   struct error *error);
+
 /* Bytes one page of this plan takes, before anything is allocated. */
 uint64_t backend_page_bytes(const struct plan *plan, uint32_t kv_bits);
 

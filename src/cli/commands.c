@@ -23,6 +23,8 @@ static const struct command commands[] = {
     {"load", cli_load, "load test: how much a server or a model can serve, and how fast"},
     {"bench", cli_bench, "a grid of small tests, as llama-bench has them"},
     {"eval", cli_eval, "perplexity and top-1 accuracy over a text; logits as .npy"},
+    {"estimate", cli_estimate, "what a model would need here and how fast it would be, before downloading it"},
+    {"system", cli_system, "what this machine is and can do; --calibrate measures what estimates need"},
     {"doctor", cli_doctor, "is this machine set up well? what differs, and how to fix it"},
     {"guide", cli_guide, "what makes models fast, which flags do it, and which models fit this machine"},
     {"history", cli_history, "past profiling runs: list, show, compare, delete, import"},

@@ -9,6 +9,7 @@ int cli_chat(int argc, char **argv);
 int cli_profile(int argc, char **argv);
 int cli_compare(int argc, char **argv);
 int cli_bench(int argc, char **argv);
+int cli_estimate(int argc, char **argv);
 int cli_eval(int argc, char **argv);
 int cli_guide(int argc, char **argv);
 int cli_history(int argc, char **argv);
@@ -17,6 +18,7 @@ int cli_list(int argc, char **argv);
 int cli_load(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_synth(int argc, char **argv);
+int cli_system(int argc, char **argv);
 int cli_lab(int argc, char **argv);    /* hidden: a process that measures */
 int cli_worker(int argc, char **argv); /* hidden: started by the program itself */
 

@@ -18,11 +18,11 @@ static bool pages_hold_everything(const struct plan *plan)
     return true;
 }
 
-static int choose_options(struct local_engine *engine, const struct engine_options *options,
+/* limit: the model's own context; 0: as the plan says. */
+static int choose_options(struct local_engine *engine, uint32_t limit, const struct engine_options *options,
                           struct error *error)
 {
     struct engine_info *info = &engine->info;
-    uint32_t limit = model_info(engine->model)->context;
     if (!limit)
         limit = engine->plan->max_context;
     info->context = options->context                          ? options->context
@@ -78,23 +78,29 @@ static int open_text(struct local_engine *engine, const char *folder, struct err
     return 0;
 }
 
+static struct backend_options backend_wishes(const struct local_engine *engine,
+                                             const struct engine_options *options)
+{
+    return (struct backend_options){
+        .name = options->backend,
+        .isa = options->isa,
+        .n_threads = options->n_threads,
+        .kv_bits = engine->info.kv_bits,
+        .precise = engine->info.precise,
+        .max_step_tokens = engine->max_step_tokens,
+        .max_step_outputs = engine->max_step_outputs,
+        .max_sequences = engine->info.max_sequences,
+        .n_pages = 1,
+    };
+}
+
 /* What the backend is to be opened with, and whether this machine has the memory. Allocates nothing. */
 static int plan_backend(struct local_engine *engine, const struct engine_options *options,
                         struct backend_options *backend, struct error *error)
 {
     struct engine_info *info = &engine->info;
     engine->page_bytes = backend_page_bytes(engine->plan, info->kv_bits);
-    *backend = (struct backend_options){
-        .name = options->backend,
-        .isa = options->isa,
-        .n_threads = options->n_threads,
-        .kv_bits = info->kv_bits,
-        .precise = info->precise,
-        .max_step_tokens = engine->max_step_tokens,
-        .max_step_outputs = engine->max_step_outputs,
-        .max_sequences = info->max_sequences,
-        .n_pages = 1,
-    };
+    *backend = backend_wishes(engine, options);
     struct budget_input input = {
         .weight_file_bytes = model_info(engine->model)->file_bytes,
         .page_bytes = engine->page_bytes,
@@ -316,7 +322,40 @@ static int open_model(const struct engine_options *options, struct local_engine 
     if (status)
         return status;
     engine->plan = model_plan(engine->model);
-    return choose_options(engine, options, error);
+    return choose_options(engine, model_info(engine->model)->context, options, error);
+}
+
+/* Rows of the wanted tokens' slots, of which usual work touches one for each sequence that decodes. */
+static uint64_t seldom_bytes(const struct local_engine *engine)
+{
+    uint64_t width = 0;
+    for (uint32_t i = 0; i < engine->plan->n_slots; i++)
+        if (engine->plan->slots[i].domain == DOMAIN_OUTPUTS)
+            width += engine->plan->slots[i].width;
+    return width * sizeof(float) * SCORE_ROWS;
+}
+
+int engine_sizes(const struct plan *plan, uint32_t model_context, const struct engine_options *options,
+                 struct engine_sizes *out, struct error *error)
+{
+    struct local_engine engine = {.plan = plan};
+    *out = (struct engine_sizes){0};
+    int status = choose_options(&engine, model_context, options, error);
+    if (status)
+        return status;
+    struct backend_options backend = backend_wishes(&engine, options);
+    status = backend_scratch_bytes(plan, &backend, &out->scratch_bytes, error);
+    if (!status)
+        status = backend_phases(plan, &backend, &out->n_phases, error);
+    out->context = engine.info.context;
+    out->max_sequences = engine.info.max_sequences;
+    out->prefill_chunk = engine.info.prefill_chunk;
+    out->kv_bits = engine.info.kv_bits;
+    out->page_tokens = BACKEND_PAGE_TOKENS;
+    out->max_sequences_limit = LIMIT_MAX_SEQUENCES;
+    out->page_bytes = backend_page_bytes(plan, engine.info.kv_bits);
+    out->seldom_bytes = seldom_bytes(&engine);
+    return status;
 }
 
 int engine_check(const struct engine_options *options, struct error *error)

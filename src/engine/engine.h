@@ -55,6 +55,21 @@ int engine_open(const struct engine_options *options, struct engine **out, struc
 /* Everything that engine_open checks before it allocates or parses anything large: the files' headers, the
  * plan, the options, the memory. The same errors. */
 int engine_check(const struct engine_options *options, struct error *error);
+
+/* What an engine with these options would be, for a plan alone: `model` is not looked at, nothing is opened and
+ * nothing is held against this machine's memory. model_context: the model's own, 0 unknown. Errors: options that
+ * engine_open would refuse for what they are, ERROR_UNSUPPORTED (the backend cannot run the plan). */
+struct plan;
+struct engine_sizes {
+    uint32_t context, max_sequences, prefill_chunk, kv_bits; /* what the options come to */
+    uint32_t page_tokens, max_sequences_limit;
+    uint64_t page_bytes;
+    uint64_t scratch_bytes;
+    uint64_t seldom_bytes; /* of it: rows of logits that only scoring and many sequences touch */
+    uint32_t n_phases;     /* backend_phases */
+};
+int engine_sizes(const struct plan *plan, uint32_t model_context, const struct engine_options *options,
+                 struct engine_sizes *out, struct error *error);
 void engine_close(struct engine *engine); /* cancels what runs, joins the thread; NULL is legal */
 
 /* ---- what it is ---- */
@@ -70,7 +85,6 @@ struct engine_info {
 const struct engine_info *engine_info(const struct engine *engine);
 
 struct tokenizer;
-struct plan;
 /* NULL when the engine lives in another process. */
 const struct tokenizer *engine_tokenizer(const struct engine *engine);
 const struct plan *engine_plan(const struct engine *engine);

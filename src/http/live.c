@@ -13,6 +13,8 @@
 #include "http/router.h"
 #include "http/sse.h"
 #include "platform/clock.h"
+#include "profile/estimate_machine.h"
+#include "profile/json_put.h"
 #include "service/figures.h"
 #include "service/performance.h"
 
@@ -144,9 +146,18 @@ static void get_performance_stream(struct http_exchange *exchange)
 
 /* ---- /api/system ---- */
 
+/* Only what is known already: nothing is measured for this. */
 static void get_system(struct http_exchange *exchange)
 {
-    http_reply_json(exchange, 200, performance_system(http_services(exchange)->performance));
+    struct calibration calibration;
+    char reason[ESTIMATE_REASON];
+    json_t *body = performance_system(http_services(exchange)->performance);
+    bool known = calibration_load(NULL, 0, &calibration, reason, sizeof reason);
+    if (body && known)
+        json_object_set_new(body, "calibration", calibration_json(&calibration));
+    else if (body)
+        json_put_null(body, "calibration", reason);
+    http_reply_json(exchange, 200, body);
 }
 
 static const struct http_route routes[] = {

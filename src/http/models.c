@@ -5,6 +5,7 @@
 
 #include "http/exchange.h"
 #include "http/fields.h"
+#include "http/models_estimate.h"
 #include "http/profiling.h"
 #include "http/router.h"
 #include "platform/clock.h"
@@ -31,7 +32,8 @@ static void put_count(struct figures *figures, json_t *object, const char *name,
         figures_null(figures, object, name, reason);
 }
 
-static void put_entry(struct figures *figures, json_t *list, const struct catalog_entry *entry, bool loaded)
+static void put_entry(struct figures *figures, json_t *list, const struct catalog_entry *entry, bool loaded,
+                      const struct estimate_machine *machine)
 {
     json_t *item = figures_item(figures, list);
     const struct model_summary *summary = &entry->summary;
@@ -47,16 +49,20 @@ static void put_entry(struct figures *figures, json_t *list, const struct catalo
     figures_flag(figures, item, "loaded", loaded);
     if (json_object_set_new(item, "problem", entry->problem ? json_string(entry->problem) : json_null()))
         figures->failed = true;
+    models_put_badge(figures, item, entry->path, machine);
 }
 
 /* A model that the command line named by its folder is in no list but serves all the same. */
-static void put_loaded_folder(struct figures *figures, json_t *list, const struct host_state *state)
+static void put_loaded_folder(struct figures *figures, json_t *list, const struct host_state *state,
+                              const struct estimate_machine *machine)
 {
-    struct catalog_entry entry = {.name = (char *)state->model, .source = "command line"};
+    struct catalog_entry entry = {.name = (char *)(uintptr_t)state->model,
+                                  .path = (char *)(uintptr_t)state->info.model_path,
+                                  .source = "command line"};
     struct error problem = {0};
     if (model_summarize(state->info.model_path, &entry.summary, &problem))
         entry.problem = problem.message;
-    put_entry(figures, list, &entry, true);
+    put_entry(figures, list, &entry, true, machine);
     model_summary_free(&entry.summary);
 }
 
@@ -64,6 +70,7 @@ static void get_models(struct http_exchange *exchange)
 {
     struct catalog catalog;
     struct host_state state;
+    struct estimate_machine machine;
     struct error error = {0};
     struct figures figures = {0};
     if (catalog_scan(&catalog, &error)) {
@@ -71,16 +78,17 @@ static void get_models(struct http_exchange *exchange)
         return;
     }
     host_state(http_services(exchange)->host, &state);
+    models_read_machine(&state, &machine);
     bool found = false;
     json_t *body = json_object();
     json_t *list = figures_array(&figures, body, "models");
     for (size_t i = 0; i < catalog.count; i++) {
         bool loaded = state.has_info && strcmp(catalog.entries[i].name, state.model) == 0;
-        put_entry(&figures, list, &catalog.entries[i], loaded);
+        put_entry(&figures, list, &catalog.entries[i], loaded, &machine);
         found = found || loaded;
     }
     if (state.has_info && !found)
-        put_loaded_folder(&figures, list, &state);
+        put_loaded_folder(&figures, list, &state, &machine);
     figures_text(&figures, body, "loaded", state.has_info ? state.model : NULL,
                  state.phase == HOST_EMPTY ? "no model is loaded; the next request loads one"
                                            : "a model is being loaded");
@@ -238,6 +246,9 @@ static void post_unload(struct http_exchange *exchange)
 static const struct http_route routes[] = {
     {"GET", "/api/models", get_models, "Every model there is, with what its files say", NULL, "ModelList", 0,
      false},
+    {"GET", "/api/models/{id}/estimate", models_get_estimate,
+     "What a model would need here and how fast it would be (?ctx=, ?concurrency=, ?kv_bits=)", NULL, "Estimate",
+     0, false},
     {"POST", "/api/models/load", post_load,
      "Loads a model, replacing the loaded one, and answers when it is ready", "ModelLoad", "ModelLoaded", 0,
      false},

@@ -10,7 +10,9 @@
 #include "model/json_file.h"
 #include "model/quantization.h"
 #include "model/spec.h"
+#include "model/shape.h"
 #include "model/weights.h"
+#include "model/weights_shape.h"
 #include "platform/file.h"
 
 struct model {
@@ -48,7 +50,8 @@ static int find_family(const json_t *config, const struct model_family **out, st
     return 0;
 }
 
-static int compile(struct model *model, const json_t *config, struct error *error)
+/* with_weights false: the plan has shapes only. */
+static int compile(struct model *model, const json_t *config, bool with_weights, struct error *error)
 {
     const struct model_family *family = NULL;
     struct model_spec spec;
@@ -58,17 +61,19 @@ static int compile(struct model *model, const json_t *config, struct error *erro
         status = spec_read(config, &family->defaults, &model->arena, &spec, error);
     if (status == 0)
         status = quantization_read(config, &quantization, error);
-    if (status == 0)
+    if (status == 0 && with_weights)
         status = checkpoint_open(&model->checkpoint, model->info.path, &model->arena, error);
     if (status)
         return status;
-    struct weights weights = {.checkpoint = &model->checkpoint,
+    struct weights weights = {.checkpoint = with_weights ? &model->checkpoint : NULL,
+                              .type = weights_shape_type(config),
                               .quantization = &quantization,
                               .arena = &model->arena,
                               .error = error};
     struct plan_builder builder;
     plan_builder_init(&builder, &model->arena, error);
     builder.plan.family = family->model_type;
+    builder.plan.shapes_only = !with_weights;
     struct decoder decoder = {.builder = &builder, .weights = &weights, .spec = &spec};
     status = family->write(&decoder);
     if (status == 0)
@@ -79,7 +84,7 @@ static int compile(struct model *model, const json_t *config, struct error *erro
     model->info.architecture = family->model_type;
     model->info.parameters = weights.parameters;
     model->info.weight_bytes = weights.bytes;
-    model->info.file_bytes = model->checkpoint.file_bytes;
+    model->info.file_bytes = with_weights ? model->checkpoint.file_bytes : weights.bytes;
     model->info.context = spec.context;
     model->info.quantization = describe_weights(&model->plan, &model->arena);
     return model->info.quantization ? 0 : error_memory(error, "the model's description", 0);
@@ -106,7 +111,7 @@ static int open_folder(struct model *model, const char *folder, struct error *er
     json_t *config = NULL;
     int status = json_file_read(folder, "config.json", &config, error);
     if (status == 0)
-        status = compile(model, config, error);
+        status = compile(model, config, true, error);
     if (status == 0)
         status = read_generation(model, config, error);
     json_decref(config);
@@ -120,6 +125,22 @@ int model_open(const char *folder, struct model **out, struct error *error)
         return error_memory(error, "the model", sizeof *model);
     arena_init(&model->arena);
     int status = open_folder(model, folder, error);
+    if (status)
+        model_close(model);
+    else
+        *out = model;
+    return status;
+}
+
+int model_shape_compile(const json_t *config, const char *name, struct model **out, struct error *error)
+{
+    struct model *model = calloc(1, sizeof *model);
+    if (!model)
+        return error_memory(error, "the model", sizeof *model);
+    arena_init(&model->arena);
+    model->info.path = model->info.name = arena_strdup(&model->arena, name);
+    int status = model->info.name ? compile(model, config, false, error)
+                                  : error_memory(error, "the model", strlen(name));
     if (status)
         model_close(model);
     else

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/float16.h"
+#include "model/weights_shape.h"
 
 enum { NAME_CAPACITY = 512 };
 
@@ -16,12 +17,13 @@ static struct tensor *find(const struct weights *weights, const char *module, co
 
 bool weights_have(const struct weights *weights, const char *module, const char *suffix)
 {
-    return find(weights, module, suffix) != NULL;
+    return weights->checkpoint ? find(weights, module, suffix) != NULL
+                               : weights_shape_have(weights, module, suffix);
 }
 
 void weights_ignore(struct weights *weights, const char *module, const char *suffix)
 {
-    struct tensor *tensor = find(weights, module, suffix);
+    struct tensor *tensor = weights->checkpoint ? find(weights, module, suffix) : NULL;
     if (tensor)
         tensor->used = true;
 }
@@ -147,6 +149,8 @@ static float *copy_vector(struct weights *weights, const char *module, const cha
 
 const float *weights_vector(struct weights *weights, const char *module, const char *suffix, uint32_t length)
 {
+    if (!weights->checkpoint)
+        return weights_shape_vector(weights, length);
     const float *values = copy_vector(weights, module, suffix, length);
     if (values)
         weights->parameters += length;
@@ -262,7 +266,8 @@ const struct weight *weights_matrix(struct weights *weights, const char *module,
                               .n_experts = n_experts ? n_experts : 1,
                               .rows = rows,
                               .cols = cols};
-    if (take_matrix(weights, module, n_experts, weight))
+    if (weights->checkpoint ? take_matrix(weights, module, n_experts, weight)
+                            : weights_shape_matrix(weights, module, weight))
         return NULL;
     weights->parameters += weight_elements(weight);
     return weight;
@@ -277,7 +282,7 @@ static bool is_known_extra(const char *name)
 int weights_check_leftovers(struct weights *weights)
 {
     const struct checkpoint *checkpoint = weights->checkpoint;
-    for (uint32_t i = 0; weights->status == 0 && i < checkpoint->n_tensors; i++) {
+    for (uint32_t i = 0; weights->status == 0 && checkpoint && i < checkpoint->n_tensors; i++) {
         const struct tensor *tensor = &checkpoint->tensors[i];
         if (!tensor->used && !is_known_extra(tensor->name))
             weights->status =

@@ -13,9 +13,13 @@
 #include "model/quantization.h"
 #include "plan/weight.h"
 
-/* One per opening; the first failure stays in status, and later calls return NULL. */
+/* Without a checkpoint (NULL) there are shapes only: every module that is asked for exists, quantized as
+ * config.json says, of `type` where it is dense, and has no data.
+ *
+ * One per opening; the first failure stays in status, and later calls return NULL. */
 struct weights {
     const struct checkpoint *checkpoint;
+    enum scalar_type type; /* of what is not quantized, where there is no checkpoint */
     const struct quantization *quantization;
     struct arena *arena;
     struct error *error;

@@ -153,6 +153,9 @@ struct plan {
     const struct plan_cache *caches;
     uint32_t n_caches;
     struct plan_view logits; /* output domain, width = vocab */
+    /* Made of a configuration alone: weights have shapes and no data, vectors are zeros. Costs can be
+     * asked, backends refuse to run it. */
+    bool shapes_only;
 };
 
 /* ---- writing a plan (families) ---- */

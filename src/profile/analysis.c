@@ -84,6 +84,7 @@ static json_t *bottlenecks_json(const struct findings *findings)
 static void add_lines(const json_t *report, struct facts *facts, json_t *analysis)
 {
     char reason[TWO_TERM_REASON];
+    const char *no_what_if;
     json_t *roofline = roofline_read(report, facts->best_gbps, facts->peak_gflops);
     json_t *two_term = two_term_read(report, facts->best_gbps, reason);
     facts_read_lines(facts, roofline, two_term);
@@ -92,6 +93,10 @@ static void add_lines(const json_t *report, struct facts *facts, json_t *analysi
     if (json_is_null(two_term))
         json_put_string(analysis, "two_term_reason", reason, "");
     json_object_set_new(analysis, "roofline", roofline);
+    json_t *what_if = analysis_what_if(report, two_term, &no_what_if);
+    if (json_is_null(what_if))
+        json_put_string(analysis, "what_if_reason", no_what_if, "");
+    json_object_set_new(analysis, "what_if", what_if);
     json_object_set_new(analysis, "two_term", two_term);
 }
 
@@ -104,6 +109,7 @@ static int complete(const json_t *analysis)
                                           "recommendations",
                                           "roofline",
                                           "two_term",
+                                          "what_if",
                                           "quality"};
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (!json_object_get(analysis, members[i]))

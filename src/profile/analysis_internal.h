@@ -12,4 +12,7 @@ json_t *analysis_strengths(const struct facts *facts, const struct findings *fin
 json_t *analysis_recommendations(const struct facts *facts, const struct findings *findings);
 json_t *analysis_quality(const struct facts *facts, const struct findings *findings);
 
+/* The report's "analysis.what_if" (new reference), or JSON null with *reason; NULL: memory. */
+json_t *analysis_what_if(const json_t *report, const json_t *two_term, const char **reason);
+
 #endif

@@ -1,151 +1,234 @@
-/* Shapes of models that this program runs and people ask for, and the arithmetic of estimate.h. */
+/* Memory and speed of a plan, as figures. */
 #include "profile/estimate.h"
 
 #include <math.h>
 #include <stdio.h>
 
-#include "profile/format.h"
-#include "profile/json_get.h"
-#include "profile/json_put.h"
-#include "profile/stats.h"
+#include "engine/engine.h"
 
-#define SCRATCH_BYTES 300e6 /* activations, tokenizer, program: what 8 B models were seen to need */
-#define MEMORY_SHARE 0.85   /* of the memory: the rest is the system's */
-#define READING_TPS 5.0     /* slower than people read */
+#define TIGHT_SHARE 0.85 /* of what is available: more than that is tight */
 
-/* clang-format off */
-static const struct estimate_shape shapes[] = {
-    /* parameters, active, untied embedding | layers, kv heads, head dim | context */
-    {"Qwen3-0.6B", "quick drafts, classification, trying things out",
-     0.596e9, 0.596e9, 0, 28, 8, 128, 40960},
-    {"Llama-3.2-1B-Instruct", "short answers, rewriting, small machines",
-     1.236e9, 1.236e9, 0, 16, 8, 64, 131072},
-    {"Qwen3-1.7B", "short answers with thinking, tools",
-     1.721e9, 1.721e9, 0, 28, 8, 128, 40960},
-    {"Llama-3.2-3B-Instruct", "everyday chat and summaries",
-     3.213e9, 3.213e9, 0, 28, 8, 128, 131072},
-    {"Qwen3-4B", "everyday chat, tools, thinking",
-     4.022e9, 4.022e9, 0, 36, 8, 128, 40960},
-    {"Mistral-7B-Instruct-v0.3", "general chat",
-     7.248e9, 7.248e9, 0.134e9, 32, 8, 128, 32768},
-    {"Qwen2.5-7B-Instruct", "general chat, long texts with little KV cache",
-     7.616e9, 7.616e9, 0.545e9, 28, 4, 128, 32768},
-    {"Llama-3.1-8B-Instruct", "general chat, the usual yardstick",
-     8.030e9, 8.030e9, 0.525e9, 32, 8, 128, 131072},
-    {"Qwen3-8B", "reasoning, code, tools",
-     8.191e9, 8.191e9, 0.622e9, 36, 8, 128, 40960},
-    {"Qwen3-14B", "harder reasoning and code",
-     14.768e9, 14.768e9, 0.778e9, 40, 8, 128, 40960},
-    {"Qwen3-30B-A3B", "much knowledge at the speed of a small model",
-     30.532e9, 3.345e9, 0.311e9, 48, 4, 128, 40960},
-    {"Qwen3-32B", "the best answers of one dense model of this size",
-     32.762e9, 32.762e9, 0.778e9, 64, 8, 128, 40960},
-    {"Llama-3.3-70B-Instruct", "large dense model, wide knowledge",
-     70.554e9, 70.554e9, 1.051e9, 80, 8, 128, 131072},
-    {"Qwen3-235B-A22B", "the largest here; for machines with much memory",
-     235.09e9, 22.2e9, 0.622e9, 94, 4, 128, 40960},
-};
-/* clang-format on */
+/* Measured with random-weight models of 1,000 to 152,000 tokens of vocabulary (docs/estimates.md): what the
+ * process has beside weights, KV pages and touched scratch. */
+#define PROGRAM_BYTES 27e6
+#define VOCABULARY_BYTES 250.0 /* of one entry: the tokenizer's tables, pieces, merges */
 
-enum { N_SHAPES = sizeof shapes / sizeof *shapes };
-
-size_t estimate_shape_count(void)
+uint64_t estimate_program_bytes(uint32_t vocab)
 {
-    return N_SHAPES;
+    return (uint64_t)(PROGRAM_BYTES + VOCABULARY_BYTES * vocab);
 }
 
-const struct estimate_shape *estimate_shape_at(size_t i)
+const char *estimate_fit_name(enum estimate_fit fit)
 {
-    return i < N_SHAPES ? &shapes[i] : NULL;
+    static const char *const names[] = {"fits", "tight", "does_not_fit", "unknown"};
+    return names[fit];
 }
 
-struct estimate_bandwidth estimate_bandwidth_of(const json_t *ceilings)
+/* ---- memory ---- */
+
+/* An untied embedding table is read a row for each token; a tied one is read whole by the output head. */
+static uint64_t embedding_apart(const struct plan *plan)
 {
-    double samples[64], value = json_get_positive(ceilings, "memory_read.value");
-    size_t n = json_get_numbers(ceilings, "memory_read.samples", "", samples, 64);
-    struct stats stats;
-    if (!(value > 0) || n < 2 || !stats_compute(samples, n, &stats) || !(stats.min > 0))
-        return (struct estimate_bandwidth){value, value, value};
-    return (struct estimate_bandwidth){stats.q1, stats.median, fmax(value, stats.max)};
+    const struct weight *table = NULL;
+    for (uint32_t i = 0; i < plan->n_ops; i++)
+        if (plan->ops[i].kind == PLAN_EMBED)
+            table = plan->ops[i].embed.weight;
+    for (uint32_t i = 0; table && i < plan->n_ops; i++)
+        if (plan->ops[i].kind == PLAN_LINEAR && plan->ops[i].linear.weight == table)
+            return 0;
+    return table ? weight_bytes(table) : 0;
 }
 
-/* NaN: not known. */
-static double speed(double efficiency, double gbps, double bytes)
+static uint64_t pages_for(uint64_t tokens, const struct engine_sizes *sizes)
 {
-    return gbps > 0 && isfinite(gbps) ? efficiency * gbps * 1e9 / bytes : NAN;
+    return (tokens + sizes->page_tokens - 1) / sizes->page_tokens;
 }
 
-void estimate_compute(const struct estimate_shape *shape, uint32_t bits, uint32_t context,
-                      const struct estimate_bandwidth *bandwidth, struct estimate *out)
+static void find_limits(const struct engine_sizes *sizes, uint64_t available, struct estimate *out)
 {
-    double bits_each = bits >= 16 ? bits : bits + 32.0 / ESTIMATE_GROUP; /* scale and bias of a group */
-    double bytes_each = bits_each / 8;
-    if (context > shape->context)
-        context = shape->context;
-    out->weight_bytes = shape->parameters * bytes_each;
-    out->kv_bytes_per_token = 2.0 * shape->layers * shape->kv_heads * shape->head_dim * ESTIMATE_KV_BITS / 8;
-    out->kv_bytes = out->kv_bytes_per_token * context;
-    out->scratch_bytes = SCRATCH_BYTES;
-    out->total_bytes = out->weight_bytes + out->kv_bytes + out->scratch_bytes;
-    double streamed = (shape->active - shape->embedding) * bytes_each;
-    out->token_bytes = streamed + out->kv_bytes / 2;
-    out->low = speed(ESTIMATE_LOW, bandwidth->low, streamed);
-    out->mid = speed(ESTIMATE_MID, bandwidth->mid, streamed);
-    out->high = speed(ESTIMATE_HIGH, bandwidth->high, streamed);
+    uint64_t fixed = out->weight_bytes + out->scratch_bytes + out->program_bytes;
+    out->fit = available == UINT64_MAX                                     ? ESTIMATE_FIT_UNKNOWN
+               : out->total_bytes > available                              ? ESTIMATE_DOES_NOT_FIT
+               : (double)out->total_bytes > TIGHT_SHARE * (double)available ? ESTIMATE_TIGHT
+                                                                           : ESTIMATE_FITS;
+    out->max_context = out->max_concurrency = 0;
+    if (available == UINT64_MAX || fixed >= available)
+        return;
+    uint64_t most = out->model_context ? out->model_context : UINT32_MAX;
+    uint64_t pages = sizes->page_bytes ? (available - fixed) / sizes->page_bytes : UINT32_MAX;
+    uint64_t tokens = pages / out->concurrency * sizes->page_tokens;
+    out->max_context = (uint32_t)(tokens < most ? tokens : most);
+    uint64_t sequences = pages / pages_for(out->context, sizes);
+    out->max_concurrency =
+        (uint32_t)(sequences < sizes->max_sequences_limit ? sequences : sizes->max_sequences_limit);
 }
 
-/* ---- the list ---- */
-
-static json_t *model_json(const struct estimate_shape *shape, uint32_t bits, const struct estimate *estimate)
+static void size_up(const struct model *model, const struct engine_sizes *sizes, uint64_t available,
+                    struct estimate *out)
 {
-    char name[96], size[48], text[96], a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
-    const char *unmeasured = "the read bandwidth of this machine was not measured yet";
-    snprintf(name, sizeof name, "mlx-community/%s-%ubit", shape->name, bits);
-    snprintf(size, sizeof size, "~%s", format_bytes(a, estimate->total_bytes));
-    json_t *o = json_object();
-    json_put_string(o, "model", name, "");
-    json_put_string(o, "size", size, "");
-    json_put_integer(o, "bytes", (uint64_t)estimate->total_bytes);
-    json_put_integer(o, "weight_bytes", (uint64_t)estimate->weight_bytes);
-    json_put_integer(o, "kv_bytes", (uint64_t)estimate->kv_bytes);
-    json_put_integer(o, "context", shape->context < ESTIMATE_CONTEXT ? shape->context : ESTIMATE_CONTEXT);
-    if (isnan(estimate->mid)) {
-        json_put_null(o, "performance", unmeasured);
-        json_put_null(o, "decode_tokens_per_second", unmeasured);
-    } else {
-        snprintf(text, sizeof text, "%s tok/s (%s-%s)", format_number(a, estimate->mid),
-                 format_number(b, estimate->low), format_number(c, estimate->high));
-        json_put_string(o, "performance", text, "");
-        json_t *speed = json_object();
-        json_put_number(speed, "low", estimate->low, "");
-        json_put_number(speed, "mid", estimate->mid, "");
-        json_put_number(speed, "high", estimate->high, "");
-        json_object_set_new(o, "decode_tokens_per_second", speed);
+    const struct plan *plan = model_plan(model);
+    out->weight_bytes = model_info(model)->file_bytes;
+    out->embedding_bytes = embedding_apart(plan);
+    out->kv_bytes_per_token = plan_kv_bytes_per_token(plan, out->kv_bits);
+    out->kv_bytes = pages_for(out->context, sizes) * out->concurrency * sizes->page_bytes;
+    out->scratch_bytes = sizes->scratch_bytes - sizes->seldom_bytes;
+    out->program_bytes = estimate_program_bytes(plan->vocab);
+    out->total_bytes = out->weight_bytes + out->kv_bytes + out->scratch_bytes + out->program_bytes;
+    find_limits(sizes, available, out);
+}
+
+/* ---- speed ---- */
+
+void estimate_factors(const struct calibration *calibration, bool prefill, double *low, double *mid,
+                      double *high)
+{
+    /* Two standard deviations of the check's residuals, which are few, so never less than 8 %. What it was
+     * off on the whole is corrected, unless it is so much that something disturbed it. */
+    double spread = prefill ? calibration->prefill_spread : calibration->decode_spread;
+    double bias = prefill ? calibration->prefill_bias : calibration->decode_bias;
+    double width = fmax(2 * spread, 0.08);
+    *mid = exp(-fmax(-0.2, fmin(0.2, bias)));
+    *low = *mid * exp(-width);
+    *high = *mid * exp(width);
+}
+
+static const struct estimate_interval unknown = {NAN, NAN, NAN};
+
+/* rate(which) at three paces, times the calibration's own interval. */
+static struct estimate_interval widen(const double rates[3], const struct calibration *calibration, bool prefill)
+{
+    double low, mid, high;
+    estimate_factors(calibration, prefill, &low, &mid, &high);
+    return (struct estimate_interval){fmin(rates[0], rates[1]) * low, rates[1] * mid,
+                                      fmax(rates[2], rates[1]) * high};
+}
+
+static struct plan_step decode_step(const struct estimate *estimate, uint32_t depth)
+{
+    return (struct plan_step){.n_tokens = estimate->concurrency,
+                              .n_outputs = estimate->concurrency,
+                              .n_sequences = estimate->concurrency,
+                              .context = depth,
+                              .kv_bits = estimate->kv_bits};
+}
+
+static struct estimate_interval forecast_decode(const struct plan *plan, const struct estimate_machine *machine,
+                                                uint32_t depth, struct estimate *out, struct forecast *parts)
+{
+    double rates[3];
+    struct plan_step step = decode_step(out, depth);
+    for (int which = -1; which <= 1; which++) {
+        struct forecast forecast;
+        struct forecast_machine at = {&machine->calibration, &machine->pace, which};
+        if (!forecast_step(&at, plan, out->n_phases, &step, 0, &forecast))
+            return unknown;
+        rates[which + 1] = 1e3 / forecast.total_ms;
+        if (which == 0)
+            *parts = forecast;
     }
-    bool slow = estimate->mid < READING_TPS;
-    snprintf(text, sizeof text, "%s%s", shape->use_case, slow ? " (slower than one reads, here)" : "");
-    json_put_string(o, "use_case", text, "");
-    return o;
+    return widen(rates, &machine->calibration, false);
 }
 
-/* Largest first, those that are fast enough to talk with before the others: the first is the one to take. */
-json_t *estimate_models(const json_t *ceilings, uint64_t memory_bytes)
+static struct estimate_interval forecast_prompt(const struct plan *plan, const struct estimate_machine *machine,
+                                                struct estimate *out)
 {
-    struct estimate_bandwidth bandwidth = estimate_bandwidth_of(ceilings);
-    json_t *list = json_array();
-    for (int slow = 0; list && slow < 2; slow++)
-        for (size_t i = N_SHAPES; i-- > 0;)
-            for (uint32_t bits = 8; bits >= 4; bits -= 4) {
-                struct estimate estimate;
-                estimate_compute(&shapes[i], bits, ESTIMATE_CONTEXT, &bandwidth, &estimate);
-                bool is_slow = estimate.mid < READING_TPS; /* not known: not slow */
-                if (is_slow != (slow == 1) || estimate.total_bytes > MEMORY_SHARE * (double)memory_bytes)
-                    continue;
-                json_t *o = model_json(&shapes[i], bits, &estimate);
-                if (json_array_append_new(list, o)) {
-                    json_decref(list);
-                    return NULL;
-                }
-            }
-    return list;
+    double rates[3];
+    for (int which = -1; which <= 1; which++) {
+        struct forecast forecast;
+        struct forecast_machine at = {&machine->calibration, &machine->pace, which};
+        if (!forecast_prefill(&at, plan, out->n_phases, out->prompt, out->prefill_chunk, out->kv_bits,
+                              &forecast))
+            return unknown;
+        rates[which + 1] = 1e3 * out->prompt / forecast.total_ms;
+        if (which == 0)
+            out->prompt_step = forecast;
+    }
+    return widen(rates, &machine->calibration, true);
+}
+
+static struct estimate_interval scaled(struct estimate_interval interval, double factor)
+{
+    return (struct estimate_interval){interval.low * factor, interval.mid * factor, interval.high * factor};
+}
+
+/* By bytes and bandwidth alone: see the header. */
+static void guess_speed(const struct plan *plan, const struct estimate_machine *machine, struct estimate *out)
+{
+    out->prefill = out->ttft_ms = out->decode = out->decode_all = out->decode_deepest = unknown;
+    snprintf(out->reason, sizeof out->reason, "%.200s", machine->calibration_reason);
+    if (!machine->paced) {
+        snprintf(out->reason, sizeof out->reason, "%.200s", machine->pace_reason);
+        return;
+    }
+    double at[2];
+    for (int deep = 0; deep < 2; deep++) {
+        struct plan_step step = decode_step(out, deep ? out->context - 1 : out->prompt);
+        struct plan_cost cost = plan_step_cost(plan, &step);
+        at[deep] = cost.weight_bytes + cost.kv_read_bytes;
+    }
+    double low = pace_gbps(&machine->pace, at[0], -1), high = pace_gbps(&machine->pace, at[0], 1);
+    out->read_gbps = pace_gbps(&machine->pace, at[0], 0);
+    struct estimate_interval rate = {ESTIMATE_LOW * low * 1e9, ESTIMATE_MID * out->read_gbps * 1e9,
+                                     ESTIMATE_HIGH * high * 1e9};
+    out->decode = scaled(rate, 1 / at[0]);
+    out->decode_deepest = scaled(rate, 1 / at[1]);
+    out->decode_all = scaled(out->decode, out->concurrency);
+}
+
+static void price_speed(const struct plan *plan, const struct estimate_machine *machine, struct estimate *out)
+{
+    struct forecast deepest;
+    struct plan_step step = decode_step(out, out->prompt);
+    struct plan_cost cost = plan_step_cost(plan, &step);
+    out->streamed_bytes = cost.weight_bytes;
+    out->kv_read_bytes = cost.kv_read_bytes;
+    if (!machine->calibrated) {
+        guess_speed(plan, machine, out);
+        return;
+    }
+    out->calibrated = true;
+    out->decode = forecast_decode(plan, machine, out->prompt, out, &out->step);
+    out->decode_all = scaled(out->decode, out->concurrency);
+    out->decode_deepest = forecast_decode(plan, machine, out->context - 1, out, &deepest);
+    out->prefill = forecast_prompt(plan, machine, out);
+    out->ttft_ms = (struct estimate_interval){1e3 * out->prompt / out->prefill.high,
+                                              1e3 * out->prompt / out->prefill.mid,
+                                              1e3 * out->prompt / out->prefill.low};
+    out->read_gbps = out->step.gbps;
+    if (isnan(out->decode.mid))
+        snprintf(out->reason, sizeof out->reason,
+                 "the calibration has no entry for a format of this model; run: llmind system --calibrate");
+    else if (!out->step.exact)
+        snprintf(out->reason, sizeof out->reason,
+                 "a group size of this model was not calibrated; its neighbour's was taken (llmind system "
+                 "--calibrate --thorough measures all)");
+}
+
+int estimate_model(const struct model *model, const struct estimate_options *options,
+                   const struct estimate_machine *machine, struct estimate *out, struct error *error)
+{
+    const struct plan *plan = model_plan(model);
+    uint32_t concurrency = options->concurrency ? options->concurrency : 1;
+    struct engine_options engine = {.isa = options->isa,
+                                    .n_threads = machine->n_threads,
+                                    .context = options->context,
+                                    .max_sequences = concurrency > 8 ? concurrency : 0,
+                                    .prefill_chunk = options->prefill_chunk,
+                                    .kv_bits = options->kv_bits};
+    struct engine_sizes sizes;
+    *out = (struct estimate){0};
+    int status = engine_sizes(plan, model_info(model)->context, &engine, &sizes, error);
+    if (status)
+        return status;
+    out->context = sizes.context;
+    out->concurrency = concurrency;
+    out->kv_bits = sizes.kv_bits;
+    out->prefill_chunk = sizes.prefill_chunk;
+    out->prompt = sizes.context > ESTIMATE_PROMPT ? ESTIMATE_PROMPT : (sizes.context + 1) / 2;
+    out->n_phases = sizes.n_phases;
+    out->model_context = model_info(model)->context;
+    out->shapes_only = plan->shapes_only;
+    size_up(model, &sizes, machine->available_bytes, out);
+    price_speed(plan, machine, out);
+    return 0;
 }

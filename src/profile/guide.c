@@ -217,7 +217,7 @@ int guide_read(const char *topic, const json_t *ceilings, json_t **out, struct e
         json_decref(guide);
         return status;
     }
-    json_t *models = estimate_models(ceilings, usable_memory()), *system = system_info(ceilings);
+    json_t *models = estimate_models(ceilings, true, usable_memory()), *system = system_info(ceilings);
     char profile[256];
     guide_hardware_profile(profile, sizeof profile);
     json_put_string(guide, "hardware_profile", profile, "not known");

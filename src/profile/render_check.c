@@ -110,7 +110,7 @@ static int check_types(const json_t *report, struct error *error)
         {"traces", JSON_ARRAY, false},      {"analysis", JSON_OBJECT, false},
         {"comparison", JSON_OBJECT, false}, {"target", JSON_OBJECT, false},
         {"notes", JSON_ARRAY, false},       {"message", JSON_STRING, false},
-        {"run_id", JSON_STRING, false},
+        {"run_id", JSON_STRING, false},     {"predicted", JSON_OBJECT, false},
     };
     for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
         const json_t *value = json_get(report, members[i].member);

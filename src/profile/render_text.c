@@ -146,6 +146,8 @@ void render_text(const struct view *view, bool color, struct buffer *out)
     advice(view, out, style);
     list(out, style, "Proofs", &view->proofs);
     list(out, style, "Strengths", &view->strengths);
+    section(view, out, style, VIEW_PREDICTED);
+    section(view, out, style, VIEW_WHAT_IF);
     section(view, out, style, VIEW_MEMORY);
     section(view, out, style, VIEW_CEILINGS);
     list(out, style, "Runs that did not count", &view->failures);

@@ -35,6 +35,8 @@ const char *view_table_title(enum view_table table)
         [VIEW_SPEED] = "Prefill and decode",
         [VIEW_CONFIGURATIONS] = "Configurations",
         [VIEW_COMPARISON] = "Models",
+        [VIEW_PREDICTED] = "Predicted before, measured after",
+        [VIEW_WHAT_IF] = "What if",
         [VIEW_MEMORY] = "Memory",
         [VIEW_CEILINGS] = "Ceilings of this machine",
         [VIEW_OPERATIONS] = "One decode step by operation",

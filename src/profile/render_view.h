@@ -20,6 +20,8 @@ enum view_table {
     VIEW_SPEED,
     VIEW_CONFIGURATIONS,
     VIEW_COMPARISON,
+    VIEW_PREDICTED,
+    VIEW_WHAT_IF,
     VIEW_MEMORY,
     VIEW_CEILINGS,
     VIEW_OPERATIONS,
@@ -98,5 +100,6 @@ void view_line(struct view_lines *lines, const char *text);
 void view_fill_tables(struct view *view, const json_t *report);
 void view_fill_facts(struct view *view, const json_t *report);
 void view_fill_lists(struct view *view, const json_t *report);
+void view_fill_predicted(struct view *view, const json_t *report); /* and what-if */
 
 #endif

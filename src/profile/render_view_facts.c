@@ -190,6 +190,7 @@ static void fill_run(struct view *view, const json_t *report)
 
 void view_fill_facts(struct view *view, const json_t *report)
 {
+    view_fill_predicted(view, report);
     fill_memory(view, report);
     fill_ceilings(view, report);
     fill_machine(view, report);

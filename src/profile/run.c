@@ -15,6 +15,7 @@
 #include "profile/json_get.h"
 #include "profile/proof.h"
 #include "profile/run_internal.h"
+#include "profile/run_predict.h"
 
 enum {
     QUICK_BUDGET_S =
@@ -37,6 +38,8 @@ int run_measure_ceilings(struct run *run, struct error *error)
     const struct gate *gate = run->hooks->gate;
     int status = gate ? gate->close(gate->context, GATE_WAIT_MS, run->hooks->cancel, &problem) : 0;
     if (!status) {
+        if (run->lab)
+            run_predict(run);
         status = ceilings_measure(&options, &run->ceilings, &problem);
         if (gate)
             gate->open(gate->context);
@@ -153,6 +156,7 @@ static void end(struct run *run)
         free(run->tests[i].results);
     }
     free(run->tests);
+    run_prediction_free(run->prediction);
     json_t *const parts[] = {run->lab_info, run->target,     run->ceilings, run->sensors, run->configurations,
                              run->traces,   run->comparison, run->cuts,     run->notes};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)

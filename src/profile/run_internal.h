@@ -20,6 +20,7 @@
 #include "profile/stats.h"
 
 struct remote;
+struct run_prediction;
 
 enum {
     RUN_REPEATS = 3,
@@ -84,7 +85,8 @@ struct run {
     /* parts of the report; NULL: not there, with the reason where there is one */
     json_t *ceilings, *sensors, *configurations, *traces, *comparison;
     json_t *cuts, *notes; /* arrays */
-    char ceilings_reason[256], sensors_reason[256];
+    char ceilings_reason[256], sensors_reason[256], prediction_reason[256];
+    struct run_prediction *prediction; /* run_predict.h */
 
     /* progress: what is expected to be done by now, of what is expected in all, in seconds */
     double done_s, total_s, tests_s, configurations_s, trace_s;

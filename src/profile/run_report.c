@@ -12,6 +12,7 @@
 #include "profile/json_get.h"
 #include "profile/json_put.h"
 #include "profile/run_internal.h"
+#include "profile/run_predict.h"
 #include "profile/run_remote.h"
 
 static const char untold[] = "this system does not tell";
@@ -181,6 +182,16 @@ static void put_part(json_t *o, const char *key, json_t *value, const char *reas
         json_put_null(o, key, reason);
 }
 
+static void put_predicted(json_t *o, const struct run *run)
+{
+    const char *reason;
+    json_t *predicted = run_predicted_json(run, &reason);
+    if (predicted)
+        json_object_set_new(o, "predicted", predicted);
+    else
+        json_put_null(o, "predicted", run->lab_info ? reason : no_lab(run));
+}
+
 static const char *status_name(int status, const char *message)
 {
     return status == ERROR_CANCELLED ? "cancelled" : status || message ? "failed" : "success";
@@ -213,6 +224,7 @@ json_t *run_report(const struct run *run, int status, const char *message)
         json_object_set_new(o, "memory", memory_json(run));
     else
         json_put_null(o, "memory", proof ? PROOF_REASON : no_lab(run));
+    put_predicted(o, run);
     put_part(o, "ceilings", run->ceilings,
              run->ceilings_reason[0] ? run->ceilings_reason
              : proof                 ? PROOF_REASON

@@ -108,9 +108,21 @@ int backend_scratch_bytes(const struct plan *plan, const struct backend_options 
     return status;
 }
 
+int backend_phases(const struct plan *plan, const struct backend_options *options, uint32_t *n_phases,
+                   struct error *error)
+{
+    struct cpu_model model = {0};
+    int status = lay_out(&model, plan, options, error);
+    *n_phases = status ? 0 : model.n_phases;
+    space_free(&model);
+    return status;
+}
+
 static int prepare(struct cpu_model *model, const struct plan *plan, const struct backend_options *options,
                    struct error *error)
 {
+    if (plan->shapes_only)
+        return error_set(error, ERROR_INVALID, "the plan has shapes and no weights: it cannot be run");
     int status = lay_out(model, plan, options, error);
     if (!status)
         status = space_allocate(model, error);

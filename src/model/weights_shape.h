@@ -1,0 +1,19 @@
+/* Weights that are not there yet: what a module's tensors will look like, by config.json alone. Called by
+ * weights.c where there is no checkpoint. */
+#ifndef LLMIND_MODEL_WEIGHTS_SHAPE_H
+#define LLMIND_MODEL_WEIGHTS_SHAPE_H
+
+#include "model/weights.h"
+
+/* Only lm_head is ever asked for in earnest (is it tied?), where config.json is silent; the configuration
+ * classes of all families here say untied then. */
+bool weights_shape_have(const struct weights *weights, const char *module, const char *suffix);
+/* Fills format, bits and row_bytes; rows, cols and n_experts are there. Returns weights->status. */
+int weights_shape_matrix(struct weights *weights, const char *module, struct weight *out);
+/* Zeros. */
+const float *weights_shape_vector(struct weights *weights, uint32_t length);
+
+/* What config.json's "torch_dtype" or "dtype" says; bf16 where it says nothing. */
+enum scalar_type weights_shape_type(const json_t *config);
+
+#endif
