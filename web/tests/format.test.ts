@@ -29,6 +29,7 @@ describe('figures', () => {
 
   it('tell long times in minutes and hours', () => {
     expect(plain(format.seconds(2.31))).toBe('2.31 s');
+    expect(plain(format.roundSeconds(17.2))).toBe('18 s');
     expect(plain(format.seconds(125))).toBe('2 min 05 s');
     expect(plain(format.seconds(3600 * 3 + 7 * 60))).toBe('3 h 07 min');
     expect(plain(format.seconds(3599.6))).toBe('1 h 00 min');

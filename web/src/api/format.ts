@@ -70,6 +70,11 @@ export function seconds(x: Maybe, reason?: string | null): Figure {
   return known(`${grouped(Math.floor(minutes / 60), 0)}${BLANK}h ${two(minutes % 60)}`, 'min');
 }
 
+/* For what is only guessed: "18 s", "2 min 05 s". */
+export function roundSeconds(x: Maybe, reason?: string | null): Figure {
+  return is(x) && x < 99 ? known(grouped(Math.ceil(x), 0), 's') : seconds(x, reason);
+}
+
 /* Of a share between 0 and 1. */
 export function percent(share: Maybe, reason?: string | null): Figure {
   return is(share)

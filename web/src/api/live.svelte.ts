@@ -2,6 +2,7 @@
  * can be seen, and keeps the last minute.
  *
  * In a component: `useLive();` once, then read live.latest and live.samples. */
+import { connection } from '../state/connection.svelte';
 import { followEvents } from './events';
 import { isAbort } from './error';
 import type { Schemas } from './client';
@@ -64,5 +65,8 @@ class Live {
 export const live = new Live();
 
 export function useLive(): void {
-  $effect(() => live.watch());
+  $effect(() => {
+    void connection.epoch; // a stream that was refused begins again
+    return live.watch();
+  });
 }

@@ -1,5 +1,6 @@
 /* Whether the server answers. request.ts tells what it saw; when nothing answers, this asks /health again and again and
  * counts down for the banner. When the server is back `epoch` grows, and whoever read it in an effect reads anew. */
+import { untrack } from 'svelte';
 import { backOffMs, wait } from '../api/retry';
 
 const PROBE_MS = 5_000; // longer than any healthy server needs
@@ -13,15 +14,20 @@ class Connection {
   #hurry: AbortController | null = null;
 
   answered(): void {
-    if (!this.down) return;
+    if (!untrack(() => this.down)) return; // whoever reads something in an effect does not wait for this
     this.down = false;
     this.epoch++;
     this.#hurry?.abort();
     for (const tell of this.#upAgain.splice(0)) tell();
   }
 
+  /* Whoever was refused may read anew: the server is there, and now has the key. */
+  readAnew(): void {
+    this.epoch++;
+  }
+
   failed(): void {
-    if (this.down) return;
+    if (untrack(() => this.down)) return;
     this.down = true;
     void this.#recover();
   }
@@ -45,8 +51,17 @@ class Connection {
   whenUp(signal?: AbortSignal): Promise<void> {
     if (!this.down) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      this.#upAgain.push(resolve);
-      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+      signal?.throwIfAborted();
+      const leave = () => {
+        this.#upAgain = this.#upAgain.filter((one) => one !== tell);
+        reject(signal?.reason);
+      };
+      const tell = () => {
+        signal?.removeEventListener('abort', leave);
+        resolve();
+      };
+      this.#upAgain.push(tell);
+      signal?.addEventListener('abort', leave, { once: true });
     });
   }
 

@@ -1,4 +1,6 @@
 /* The API key, where the server wants one: kept for this tab only, asked for when the server answers 401. */
+import { connection } from './connection.svelte';
+
 const PLACE = 'llmind.key';
 
 class KeyQuestion {
@@ -29,6 +31,7 @@ export function answerKey(key: string | null): void {
   keyQuestion.asked = false;
   waiting?.resolve(key !== null);
   waiting = null;
+  if (key) connection.readAnew();
 }
 
 export function forgetKey(): void {

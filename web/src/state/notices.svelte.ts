@@ -1,4 +1,5 @@
 /* Short messages at the edge of the page. A failure stays until it is dismissed; good news leaves by itself. */
+import { untrack } from 'svelte';
 import { isAbort, messageOf } from '../api/error';
 import { announce } from './announce.svelte';
 
@@ -17,14 +18,14 @@ class Notices {
 
   add(kind: NoticeKind, text: string, action?: Notice['action']): number {
     const id = this.#next++;
-    const others = this.all.filter((notice) => notice.text !== text); // the same failure twice is shown once
+    const others = untrack(() => this.all).filter((notice) => notice.text !== text); // the same failure twice is shown once
     this.all = [...others, { id, kind, text, action }].slice(-5);
     announce(text, kind === 'error' ? 'assertive' : 'polite');
     return id;
   }
 
   dismiss(id: number): void {
-    this.all = this.all.filter((notice) => notice.id !== id);
+    this.all = untrack(() => this.all).filter((notice) => notice.id !== id);
   }
 }
 

@@ -1,6 +1,6 @@
 /* A tooltip for anything that can be focused: `<button {@attach tooltip('What it means')}>`. Shown on hover, on keyboard
- * focus and on touch; Esc, leaving, or a touch elsewhere hides it; the pointer may move onto it (WCAG 1.4.13). It lives in the top
- * layer, so no panel cuts it off. Where the text only repeats the control's name, pass `describes: false`. */
+ * focus and on touch; Esc, leaving, or a touch elsewhere hides it; the pointer may move onto it (WCAG 1.4.13). It lives
+ * in the top layer, so no panel cuts it off. Where the text only repeats the control's name, pass `describes: false`. */
 import type { Attachment } from 'svelte/attachments';
 
 const DELAY_MS = 250;
@@ -42,17 +42,11 @@ export function tooltip(text: string, { describes = true }: { describes?: boolea
       if ((event as PointerEvent).pointerType === 'mouse') what();
     };
 
-    for (const place of [anchor, tip]) {
-      on(
-        place,
-        'pointerenter',
-        byMouse(() => later(show)),
-      );
-      on(
-        place,
-        'pointerleave',
-        byMouse(() => later(hide)),
-      );
+    const enter = byMouse(() => later(show));
+    const leave = byMouse(() => later(hide));
+    for (const one of [anchor, tip]) {
+      on(one, 'pointerenter', enter);
+      on(one, 'pointerleave', leave);
     }
     on(anchor, 'focus', () => anchor.matches(':focus-visible') && show());
     on(anchor, 'blur', hide);
@@ -69,7 +63,12 @@ export function tooltip(text: string, { describes = true }: { describes?: boolea
       event.preventDefault(); // a dialog around it stays
       hide();
     });
-    on(window, 'scroll', hide);
+    // Focus may scroll the page, and must not hide by that what it has just shown.
+    window.addEventListener('scroll', () => tip.matches(':popover-open') && place(tip, anchor), {
+      capture: true,
+      passive: true,
+      signal: abort.signal,
+    });
 
     return () => {
       clearTimeout(timer);

@@ -1,5 +1,6 @@
 /* One question and the answer that is being written, as the events of POST /api/chats/{id}/messages tell it. Pure. */
 import type { Schemas } from '../../api/client';
+import { sentence } from '../../api/error';
 import type { SseEvent } from '../../api/sse';
 
 export type Message = Schemas['ChatMessage'];
@@ -98,7 +99,7 @@ export function endOf(event: SseEvent): End | null {
   const error = problem && typeof problem === 'object' ? textOf(problem as Json, 'message') : '';
   return {
     message: messageOf(said['message']),
-    error: event.event === 'error' ? error || 'The answer ended with an error that has no name.' : null,
+    error: event.event === 'error' ? sentence(error || 'The answer ended with an error that has no name') : null,
   };
 }
 

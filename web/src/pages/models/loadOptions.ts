@@ -1,0 +1,81 @@
+/* What may be chosen when a model is loaded. Empty means: as at the start of the server. Pure. */
+import type { Schemas } from '../../api/client';
+
+export type LoadText = Record<'threads' | 'context' | 'max_sequences' | 'prefill_chunk' | 'kv_bits' | 'isa', string> & {
+  precise: boolean;
+};
+export type LoadBody = NonNullable<Schemas['ModelLoad']['options']>;
+
+export const noOptions: LoadText = {
+  threads: '',
+  context: '',
+  max_sequences: '',
+  prefill_chunk: '',
+  kv_bits: '',
+  isa: '',
+  precise: false,
+};
+
+interface NumberField {
+  key: 'threads' | 'context' | 'max_sequences' | 'prefill_chunk';
+  label: string;
+  max: number;
+  rare: boolean;
+  fallback: string;
+  definition: string;
+}
+
+export const numberFields: readonly NumberField[] = [
+  {
+    key: 'context',
+    label: 'Context, tokens',
+    max: 1 << 24,
+    rare: false,
+    fallback: 'The model’s own, at most 8192',
+    definition: 'How many tokens one conversation may have, questions and answers together. More need more memory.',
+  },
+  {
+    key: 'threads',
+    label: 'Threads',
+    max: 1024,
+    rare: false,
+    fallback: 'All cores that may be used',
+    definition: 'Processor cores that work on an answer. More than there are real cores seldom help.',
+  },
+  {
+    key: 'max_sequences',
+    label: 'Answers at the same time',
+    max: 1024,
+    rare: false,
+    fallback: '32',
+    definition: 'So many answers are written at once; further questions wait.',
+  },
+  {
+    key: 'prefill_chunk',
+    label: 'Tokens of the prompt read at once',
+    max: 65_536,
+    rare: true,
+    fallback: '512',
+    definition: 'A long prompt is read in pieces of so many tokens, so that other answers go on between them.',
+  },
+];
+
+/* "": fine. `contextMax`: what the model was made for. */
+export function optionProblem(key: NumberField['key'], text: string, contextMax: number | null = null): string {
+  if (!text.trim()) return '';
+  const field = numberFields.find((one) => one.key === key);
+  const max = key === 'context' && contextMax ? contextMax : (field?.max ?? 0);
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= max) return '';
+  return `It must be a whole number from 1 to ${max.toLocaleString('en-GB').replaceAll(',', '\u202f')}.`;
+}
+
+export function loadBody(text: LoadText): LoadBody {
+  const body: LoadBody = {};
+  for (const { key } of numberFields) if (text[key].trim()) body[key] = Number(text[key]);
+  if (text.kv_bits === '8' || text.kv_bits === '16' || text.kv_bits === '32')
+    body.kv_bits = Number(text.kv_bits) as 8 | 16 | 32;
+  if (text.isa) body.isa = text.isa;
+  if (text.precise) body.precise = true;
+  return body;
+}

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { estimateOf } from '../../src/pages/models/estimate';
+import { loadBody, noOptions, optionProblem } from '../../src/pages/models/loadOptions';
+import { chosen, fitOf, parameters, predictedOf, type Model } from '../../src/pages/models/modelFigures';
+
+const model = (name: string, more: Partial<Model> = {}): Model => ({
+  name,
+  source: 'builtin',
+  architecture: 'llama',
+  quantization: '4-bit affine',
+  parameters: 1,
+  size_bytes: 1,
+  context: 2048,
+  supported: true,
+  loaded: false,
+  problem: null,
+  ...more,
+});
+
+describe('what is predicted of a model', () => {
+  it('is a dash with a reason where the server predicts nothing', () => {
+    expect(fitOf(model('a'))).toMatchObject({ text: '–', kind: 'neutral' });
+    expect(fitOf(model('a')).reason).not.toBe('');
+    expect(fitOf({ fit: null, fit_reason: 'no files' }).reason).toBe('no files');
+    expect(predictedOf(model('a')).figure.reason).not.toBe('');
+    expect(predictedOf({ predicted: null, predicted_reason: 'not calibrated' }).figure.reason).toBe('not calibrated');
+  });
+  it('appears when it is there', () => {
+    expect(fitOf({ fit: 'fits' })).toMatchObject({ kind: 'good', text: 'Fits' });
+    expect(fitOf({ fit: 'does not fit' })).toMatchObject({ kind: 'high', text: 'Does not fit' });
+    expect(fitOf({ fit: 'perhaps' }).text).toBe('–');
+    const { figure, range } = predictedOf({ predicted: { tokens_per_second: 41.2, low: 36, high: 44 } });
+    expect(figure.text).toBe('41.2\u00a0tok/s');
+    expect(range).toBe('36.0 to 44.0\u00a0tok/s');
+  });
+});
+
+describe('the list', () => {
+  const all = [model('builtin'), model('Qwen', { architecture: 'qwen3' }), model('bad', { supported: false })];
+  it('is searched by every word, in name, architecture and quantization', () => {
+    expect(chosen(all, '', 'all')).toHaveLength(3);
+    expect(chosen(all, 'QWEN3 4-bit', 'all').map((one) => one.name)).toEqual(['Qwen']);
+    expect(chosen(all, '', 'broken').map((one) => one.name)).toEqual(['bad']);
+    expect(chosen(all, 'bad', 'usable')).toEqual([]);
+  });
+  it('counts parameters in M and B', () => {
+    expect(parameters(19_931_648).text).toBe('19.9\u00a0M');
+    expect(parameters(8_030_261_248).text).toBe('8.03\u00a0B');
+    expect(parameters(999_900_000).text).toBe('1.00\u00a0B');
+    expect(parameters(null, 'broken').reason).toBe('broken');
+  });
+});
+
+describe('the options of loading', () => {
+  it('sends only what was chosen', () => {
+    expect(loadBody(noOptions)).toEqual({});
+    expect(loadBody({ ...noOptions, threads: '2', kv_bits: '8', isa: 'avx2', precise: true })).toEqual({
+      threads: 2,
+      kv_bits: 8,
+      isa: 'avx2',
+      precise: true,
+    });
+  });
+  it('knows the bounds, and the model’s own context', () => {
+    expect(optionProblem('context', '', 2048)).toBe('');
+    expect(optionProblem('context', '2049', 2048)).toMatch(/2\u202f048/);
+    expect(optionProblem('threads', '1.5')).toMatch(/whole number/);
+  });
+});
+
+describe('the estimate', () => {
+  it('is the parts, their sum and what is available', () => {
+    const answer = { memory: { weights_bytes: 5e9, kv_bytes: 1e9, total_bytes: 6e9, available_bytes: 8e9, x: 1 } };
+    expect(estimateOf(answer)).toEqual({
+      parts: [
+        { name: 'Weights', bytes: 5e9 },
+        { name: 'KV cache', bytes: 1e9 },
+      ],
+      totalBytes: 6e9,
+      availableBytes: 8e9,
+    });
+  });
+  it('is none where there are no parts', () => {
+    for (const answer of [null, 3, {}, { memory: {} }, { memory: { total_bytes: 3 } }, { memory: 'much' }])
+      expect(estimateOf(answer)).toBe(null);
+  });
+});
