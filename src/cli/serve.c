@@ -28,6 +28,7 @@
 #include "cli/serve_profile.h"
 #include "cli/session.h"
 #include "http/server.h"
+#include "platform/open_url.h"
 #include "platform/places.h"
 #include "service/catalog.h"
 #include "service/chats.h"
@@ -62,6 +63,7 @@ enum {
     ID_DATA_DIR,
     ID_LOG,
     ID_NO_PRELOAD,
+    ID_OPEN,
     ID_REMOTE_TARGETS,
     ID_LOCAL_TARGETS
 };
@@ -78,6 +80,7 @@ static const struct cli_option options[] = {
     {ID_DATA_DIR, 0, "data-dir", "FOLDER", "where chats and settings are kept"},
     {ID_LOG, 0, "log", "FORMAT", "text, json or off (default text), on standard error"},
     {ID_NO_PRELOAD, 0, "no-preload", NULL, "load the model with the first request"},
+    {ID_OPEN, 0, "open", NULL, "show the page in this machine's browser"},
     {ID_REMOTE_TARGETS, 0, "allow-remote-targets", NULL, "let profiling requests measure other servers"},
     {ID_LOCAL_TARGETS, 0, "allow-local-targets", NULL,
      "also servers of this machine and of private networks"},
@@ -86,16 +89,17 @@ static const struct cli_option options[] = {
 static const struct cli_spec spec = {
     .command = "serve",
     .arguments = "[options]",
-    .about = "Serves models over HTTP: the OpenAI API under /v1, everything else under /api, and\n"
-             "/openapi.json, which describes it all. Only this machine can reach it unless --host says "
-             "otherwise.\n"
-             "LLMIND_API_KEY in the environment sets the API key as --api-key-file does; LLMIND_MODEL,\n"
-             "LLMIND_MAX_SEQUENCES and LLMIND_QUEUE are to the flags of these names what LLMIND_THREADS is.\n"
-             "What neither a flag nor the environment says comes from the saved settings (/api/settings).",
+    .about =
+        "Serves models over HTTP: the web page at /, the OpenAI API under /v1, everything else under\n"
+        "/api, and /openapi.json, which describes it all. Only this machine can reach it unless --host says "
+        "otherwise.\n"
+        "LLMIND_API_KEY in the environment sets the API key as --api-key-file does; LLMIND_MODEL,\n"
+        "LLMIND_MAX_SEQUENCES and LLMIND_QUEUE are to the flags of these names what LLMIND_THREADS is.\n"
+        "What neither a flag nor the environment says comes from the saved settings (/api/settings).",
     .options = options,
     .engine_options = true,
     .max_positional = 0,
-    .examples = "  llmind serve\n"
+    .examples = "  llmind serve --open\n"
                 "  llmind serve --model mlx-community/Qwen3-0.6B-4bit --ctx 8192 --kv-bits 8\n"
                 "  llmind serve --host 0.0.0.0 --api-key-file key --allow-host llm.example.com\n"};
 
@@ -105,7 +109,7 @@ struct wish {
     const char *hosts[MAX_NAMES], *origins[MAX_NAMES];
     char key[MAX_KEY_BYTES + 1];
     enum log_level log_level;
-    bool log_json, preload, remote_targets, local_targets;
+    bool log_json, preload, open, remote_targets, local_targets;
     char saved[128]; /* the saved settings that are in force, for messages */
 };
 
@@ -177,6 +181,9 @@ static void take_option(struct cli_parser *parser, int id, struct wish *wish)
         break;
     case ID_NO_PRELOAD:
         wish->preload = false;
+        break;
+    case ID_OPEN:
+        wish->open = true;
         break;
     case ID_REMOTE_TARGETS:
         wish->remote_targets = true;
@@ -363,18 +370,40 @@ static void close_house(struct house *house, uint32_t drain_ms)
 
 /* ---- running ---- */
 
-static void print_welcome(const struct house *house, const struct wish *wish)
+/* Where a browser of this machine finds the page. An address that stands for all of them is none that a
+ * browser can send as Host. */
+static void make_url(const struct house *house, const struct wish *wish, char *out, size_t capacity)
 {
     const char *host = wish->http.host;
+    bool all = strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 || strcmp(host, "[::]") == 0;
+    if (all)
+        host = strchr(host, ':') ? "::1" : "127.0.0.1";
     bool bare_v6 = strchr(host, ':') && host[0] != '[';
-    char url[320];
-    snprintf(url, sizeof url, "http://%s%s%s:%u", bare_v6 ? "[" : "", host, bare_v6 ? "]" : "",
+    snprintf(out, capacity, "http://%s%s%s:%u", bare_v6 ? "[" : "", host, bare_v6 ? "]" : "",
              http_server_port(house->http));
-    printf("LLMind %s listens on %s (Ctrl-C stops it)\n\n"
-           "try:  curl %s/v1/chat/completions -H 'Content-Type: application/json'%s \\\n"
-           "        -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n",
-           version_number(), url, url, wish->http.api_key ? " -H \"Authorization: Bearer $KEY\"" : "");
+}
+
+static void print_welcome(const struct wish *wish, const char *url)
+{
+    bool key = wish->http.api_key != NULL;
+    printf("LLMind %s: open %s in a browser%s (Ctrl-C stops it)\n\n"
+           "or try:  curl %s/v1/chat/completions -H 'Content-Type: application/json'%s \\\n"
+           "           -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n",
+           version_number(), url, key ? ", which will ask for the API key" : "", url,
+           key ? " -H \"Authorization: Bearer $KEY\"" : "");
     fflush(stdout);
+}
+
+static void browser_failed(const char *reason)
+{
+    log_event(LOG_LEVEL_WARNING, "browser not opened", "reason=%s", reason);
+}
+
+static void open_browser(const char *url)
+{
+    struct error reason = {0};
+    if (open_url(url, browser_failed, &reason))
+        browser_failed(reason.message);
 }
 
 /* Loading takes minutes when the model is large, and a signal does not wait for that. */
@@ -448,7 +477,11 @@ static int serve(struct wish *wish, const struct engine_options *engine)
     struct error error = {0};
     int status = open_house(&house, wish, engine, &error);
     if (!status) {
-        print_welcome(&house, wish);
+        char url[320];
+        make_url(&house, wish, url, sizeof url);
+        print_welcome(wish, url);
+        if (wish->open)
+            open_browser(url);
         log_event(LOG_LEVEL_INFO, "listening", "host=%s port=%u key=%s", wish->http.host,
                   http_server_port(house.http), wish->http.api_key ? "needed" : "none");
         if (wish->preload)

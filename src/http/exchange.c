@@ -150,6 +150,15 @@ void http_reply_bytes(struct http_exchange *exchange, int status, const char *co
     }
 }
 
+void http_reply_constant(struct http_exchange *exchange, int status, const char *content_type,
+                         const void *bytes, size_t length)
+{
+    if (!answer(exchange, status, content_type))
+        return;
+    exchange->response.constant = bytes;
+    exchange->response.constant_length = length;
+}
+
 static void reply_text(struct http_exchange *exchange, int status, char *json_text)
 {
     static const char short_of_memory[] =

@@ -54,6 +54,9 @@ void http_set_header(struct http_exchange *exchange, const char *name, const cha
 void http_reply_json(struct http_exchange *exchange, int status, json_t *body);
 void http_reply_bytes(struct http_exchange *exchange, int status, const char *content_type, const void *bytes,
                       size_t length);
+/* The same for bytes that live as long as the program: they are sent from where they lie. */
+void http_reply_constant(struct http_exchange *exchange, int status, const char *content_type,
+                         const void *bytes, size_t length);
 
 /* {"error": {"message", "type", "code", "param"}}; type follows from the status, code and param may be NULL.
  * 429 and 503 carry Retry-After. */

@@ -23,6 +23,8 @@ struct http_response {
     int status; /* 0: not answered yet */
     const char *content_type;
     struct buffer body;
+    const void *constant; /* instead of the body; NULL: none */
+    size_t constant_length;
     bool has_source;
     struct http_source source;
     struct http_header headers[HTTP_MAX_REPLY_HEADERS]; /* text in the arena */

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/assets.h"
+
 static void refuse(struct guard_verdict *out, int status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -223,13 +225,20 @@ bool guard_keys_equal(const char *a, const char *b)
     return difference == 0;
 }
 
+/* /health is for load balancers; the page has to be there before it can ask for the key. */
+static bool is_open(const struct guard_request *request)
+{
+    size_t path = strcspn(request->target, "?");
+    bool health = path == strlen("/health") && strncmp(request->target, "/health", path) == 0;
+    bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+    return health || (reads && asset_is_at(request->target));
+}
+
 static bool check_key(const struct guard_options *options, const struct guard_request *request,
                       struct guard_verdict *out)
 {
     size_t n, n_key;
-    size_t path = strcspn(request->target, "?");
-    bool open = path == strlen("/health") && strncmp(request->target, "/health", path) == 0;
-    if (!options->api_key || open || out->preflight)
+    if (!options->api_key || out->preflight || is_open(request))
         return true;
     const char *authorization = header(request, "Authorization", &n);
     const char *key = header(request, "X-API-Key", &n_key);

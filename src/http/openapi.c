@@ -85,6 +85,8 @@ static json_t *paths(void)
         for (size_t i = 0; i < tables[t]->count; i++) {
             const struct http_route *route = &tables[t]->routes[i];
             char path[128], method[16] = "";
+            if (!route->summary)
+                continue; /* the web page's */
             path_of(route->pattern, path, sizeof path);
             for (size_t k = 0; route->method[k] && k + 1 < sizeof method; k++)
                 method[k] = (char)tolower((unsigned char)route->method[k]);

@@ -75,6 +75,7 @@ void http_match_route(const struct http_route_table *const *tables, size_t n_tab
                       const char *path, struct http_match *out)
 {
     const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    bool page_method = strcmp(wanted, "GET") == 0 || strcmp(method, "OPTIONS") == 0;
     struct attempt best = {.kinds = ""}, attempt;
     char methods[HTTP_ALLOW_TEXT] = "";
     const char *candidates[MAX_CANDIDATES];
@@ -82,7 +83,10 @@ void http_match_route(const struct http_route_table *const *tables, size_t n_tab
     for (size_t t = 0; t < n_tables; t++)
         for (size_t i = 0; i < tables[t]->count; i++) {
             const struct http_route *route = &tables[t]->routes[i];
-            if (n_candidates < MAX_CANDIDATES)
+            bool is_page = route->summary == NULL;
+            if (is_page && !page_method)
+                continue;
+            if (!is_page && n_candidates < MAX_CANDIDATES)
                 candidates[n_candidates++] = route->pattern;
             if (!fits(route->pattern, path, &attempt))
                 continue;

@@ -14,7 +14,9 @@
 struct http_route {
     const char *method, *pattern; /* "POST", "/api/chats/{id}/messages" */
     void (*handler)(struct http_exchange *exchange);
-    const char *summary; /* one sentence, for /openapi.json */
+    /* one sentence, for /openapi.json; NULL: not the API's but the web page's, which exists for GET and HEAD
+     * only, and which nobody who mistyped a path of the API is sent to */
+    const char *summary;
     const char *request; /* name of a schema in openapi_schemas.json's components, or NULL: no body */
     /* likewise; "202 NAME": answered with 202; NULL: not JSON (then the summary says what) */
     const char *response;
@@ -36,6 +38,7 @@ extern const struct http_route_table
     live_routes; /* live.c: /health, /metrics, /api/performance..., /api/system */
 extern const struct http_route_table profiling_routes; /* profiling.c: /api/profiling/... */
 extern const struct http_route_table openapi_routes;   /* openapi.c: /openapi.json */
+extern const struct http_route_table asset_routes;     /* assets.c: / and the other addresses of the page */
 
 /* ---- finding a route ---- */
 

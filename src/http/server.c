@@ -98,6 +98,11 @@ static struct MHD_Response *make_response(struct request *request)
         body_stream_begin(&request->stream);
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, request, NULL);
     }
+    if (answer->constant) {
+        request->sent_bytes = answer->constant_length;
+        return MHD_create_response_from_buffer(answer->constant_length, (void *)answer->constant,
+                                               MHD_RESPMEM_PERSISTENT);
+    }
     request->sent_bytes = answer->body.length;
     if (!answer->body.length)
         return MHD_create_response_from_buffer(0, (char[]){""}, MHD_RESPMEM_PERSISTENT);
@@ -113,6 +118,8 @@ static enum MHD_Result send_response(struct request *request)
     struct MHD_Response *response = make_response(request);
     if (!response)
         return MHD_NO;
+    if (strcmp(request->exchange.method, "HEAD") == 0 || request->exchange.response.status == 304)
+        request->sent_bytes = 0; /* the library sends what stands before the body */
     const struct headers_wish wish = {.cors_origin = request->verdict.cors_origin,
                                       .vary = request->server->guard.n_allowed_origins > 0,
                                       .close = request->refused || atomic_load(&request->server->draining)};

@@ -3,6 +3,8 @@
 import json
 import pathlib
 import re
+import subprocess
+import sys
 
 import jsonschema
 import pytest
@@ -47,6 +49,12 @@ def test_every_schema_is_a_schema(document):
 def test_the_embedded_schemas_are_those_of_docs(document):
     file = json.loads((ROOT / "docs" / "openapi_schemas.json").read_text())
     assert document["components"]["schemas"] == file["schemas"]
+
+
+def test_the_page_has_the_types_of_this_api(server):
+    command = [sys.executable, ROOT / "scripts" / "web_types", "--check", "--server", server.url]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_what_is_listed_exists(server, document):

@@ -260,6 +260,23 @@ static void keys(void **state)
         assert_int_equal(status_of(&plain, "GET", "/v1/models", lines), 0);
     }
     assert_int_equal(status_of(&locked, "GET", "/health", LINES("Host: evil.example")), 403);
+    /* the page must be there before it can ask for the key */
+    static const char *const page[] = {"/",          "/?x=1",          "/chat",       "/chat?x=1",
+                                       "/history/7", "/assets/a-b.js", "/models/a/b", "/assets/../api/chats"};
+    static const char *const behind[] = {
+        "/api/chats", "/v1/models", "/chats", "/cha", "//",       "/openapi.json", "/metrics",
+        "/%63hat",    "/x/../chat", "/Chat",  "/api", "/nothing", "/chat%2F..%2F", "/assets%00"};
+    const char *const *lines = LINES("Host: localhost");
+    for (size_t i = 0; i < sizeof page / sizeof *page; i++) {
+        assert_int_equal(status_of(&locked, "GET", page[i], lines), 0);
+        assert_int_equal(status_of(&locked, "HEAD", page[i], lines), 0);
+        assert_int_equal(status_of(&locked, "POST", page[i], lines), 401);
+        assert_int_equal(status_of(&locked, "OPTIONS", page[i], lines), 401);
+        assert_int_equal(status_of(&locked, "GET", page[i], LINES("Host: evil.example")), 403);
+    }
+    for (size_t i = 0; i < sizeof behind / sizeof *behind; i++)
+        if (status_of(&locked, "GET", behind[i], lines) != 401)
+            fail_msg("%s is open", behind[i]);
     assert_true(guard_keys_equal("abc", "abc"));
     assert_false(guard_keys_equal("abc", "abcabc"));
     assert_false(guard_keys_equal("", "abc"));

@@ -23,13 +23,17 @@ static const struct http_route others[] = {
     {"GET", "/a/{x}/b/{y}", NULL, "", NULL, NULL, 0, false},
     {"GET", "/", NULL, "", NULL, NULL, 0, false},
 };
-static const struct http_route_table table_a = {some, 4}, table_b = {others, 5};
-static const struct http_route_table *const tables[] = {&table_a, &table_b};
+static const struct http_route pages[] = {
+    {"GET", "/chat", NULL, NULL, NULL, NULL, 0, false},
+    {"GET", "/chat/{rest...}", NULL, NULL, NULL, NULL, 0, false},
+};
+static const struct http_route_table table_a = {some, 4}, table_b = {others, 5}, table_c = {pages, 2};
+static const struct http_route_table *const tables[] = {&table_a, &table_b, &table_c};
 
 static struct http_match match(const char *method, const char *path)
 {
     struct http_match found;
-    http_match_route(tables, 2, method, path, &found);
+    http_match_route(tables, 3, method, path, &found);
     return found;
 }
 
@@ -93,6 +97,23 @@ static void allows(void **state)
     assert_string_equal(found.near, "/api/chats");
 }
 
+/* The page's addresses are there for browsers; whoever means the API is told of the API. */
+static void page_addresses(void **state)
+{
+    (void)state;
+    assert_string_equal(match("GET", "/chat").route->pattern, "/chat");
+    assert_string_equal(match("HEAD", "/chat/a/b").route->pattern, "/chat/{rest...}");
+    assert_string_equal(match("OPTIONS", "/chat").allow, "GET, HEAD, OPTIONS");
+    static const char *const methods[] = {"POST", "PUT", "DELETE", "BREW"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        struct http_match found = match(methods[i], "/chat");
+        assert_null(found.route);
+        assert_string_equal(found.allow, "");
+    }
+    assert_null(match("GET", "/chat/").route);
+    assert_null(match("GET", "/chat2").near);
+}
+
 static void targets(void **state)
 {
     (void)state;
@@ -140,8 +161,8 @@ static void queries(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(finds), cmocka_unit_test(parameters),
-                                       cmocka_unit_test(allows), cmocka_unit_test(targets),
-                                       cmocka_unit_test(queries)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(finds),   cmocka_unit_test(parameters),
+                                       cmocka_unit_test(allows),  cmocka_unit_test(page_addresses),
+                                       cmocka_unit_test(targets), cmocka_unit_test(queries)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
