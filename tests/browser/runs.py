@@ -3,7 +3,11 @@
 import json
 import sqlite3
 
+from playwright.sync_api import expect
+
 from conftest import ROOT, wait_for
+
+expect.set_options(timeout=30_000)  # a machine with other things to do
 
 REPORTS = ROOT / "tests" / "data" / "reports"
 SMALL = {

@@ -28,7 +28,7 @@ def open_list(page, server, query=""):
 
 
 def row_of(table, run):
-    return table.get_by_role("row").filter(has=table.locator(f'a[href="/history/{run}"]'))
+    return table.get_by_role("row").filter(has=table.page.locator(f'a[href="/history/{run}"]'))
 
 
 def actions(page, table, run, name):
@@ -51,22 +51,22 @@ def test_every_run_is_there(server, page, runs):
 
 def test_filters_stay_in_the_address(server, page, runs):
     table = open_list(page, server)
-    page.get_by_label("Outcome").select_option("failed")
+    page.get_by_role("combobox", name="Outcome").select_option("failed")
     expect(row_of(table, runs["failed"])).to_have_count(1)
     expect(row_of(table, runs["full"])).to_have_count(0)
     assert "status=failed" in page.url
     page.reload()
     expect(row_of(table, runs["failed"])).to_have_count(1)
     expect(row_of(table, runs["full"])).to_have_count(0)
-    page.get_by_label("Kind").select_option("compare")
+    page.get_by_role("combobox", name="Kind").select_option("compare")
     expect(page.get_by_text("No run is like that.")).to_be_visible()
     page.get_by_role("button", name="Show all runs").click()
     expect(row_of(table, runs["full"])).to_have_count(1)
-    page.get_by_label("Measured").select_option("here")
+    page.get_by_role("combobox", name="Measured").select_option("here")
     expect(row_of(table, runs["full"])).to_have_count(0)
     expect(row_of(table, runs["first"])).to_have_count(1)
-    page.get_by_label("Measured").select_option("")
-    page.get_by_label("Model").select_option("Llama-3.2-1B-Instruct-4bit")
+    page.get_by_role("combobox", name="Measured").select_option("")
+    page.get_by_role("combobox", name="Model", exact=True).select_option("Llama-3.2-1B-Instruct-4bit")
     expect(row_of(table, runs["full"])).to_have_count(1)
     expect(row_of(table, runs["first"])).to_have_count(0)
 
@@ -74,10 +74,10 @@ def test_filters_stay_in_the_address(server, page, runs):
 def test_sorts_by_a_header(server, page, runs):
     table = open_list(page, server)
     expect(row_of(table, runs["full"])).to_have_count(1)
-    table.get_by_role("button", name="First token").click()
+    table.get_by_role("button", name="First token", exact=True).click()
     shown = table.get_by_role("row").all_inner_texts()[1:]
     assert "Llama-3.2-1B" in shown[0], shown[0]  # 341 ms, the longest of all
-    table.get_by_role("button", name="First token").click()
+    table.get_by_role("button", name="First token", exact=True).click()
     expect(table.get_by_role("columnheader", name=re.compile("First token"))).to_have_attribute("aria-sort", "ascending")
 
 

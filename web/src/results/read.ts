@@ -15,7 +15,8 @@ import {
 } from './sound';
 import type { Json } from './sound';
 import { grades } from './report';
-import type { Bottleneck, Ceiling, Configuration, Recommendation, Report, Stats, Test, Trace, TwoTerm } from './report';
+import type { Bottleneck, Ceiling, Configuration, Proof, Recommendation } from './report';
+import type { Report, Stats, Test, Trace, TwoTerm, WhatIf } from './report';
 
 const NAME = 160; // characters of a name that stands in a line
 
@@ -25,7 +26,7 @@ export function readReport(value: unknown): Report {
   const summary = object(report['summary']);
   const flags = objectOrNull(report['flags']);
   return {
-    kind: oneOf(report['kind'], ['profile', 'compare'], 'profile'),
+    kind: oneOf(report['kind'], ['profile', 'compare', 'prove'], 'profile'),
     created: clean(report['created'], 40),
     quick: report['mode'] === 'quick',
     durationS: known(report, 'duration_s'),
@@ -52,6 +53,9 @@ export function readReport(value: unknown): Report {
     strengths: texts(analysis['strengths']),
     bottlenecks: list(analysis['bottlenecks'], 100).map(readBottleneck),
     recommendations: list(analysis['recommendations'], 100).map(readRecommendation),
+    proofs: list(analysis['proofs'], 50).flatMap((one) => readProof(one) ?? []),
+    proof: readProof(report['proof']),
+    whatIf: readWhatIf(analysis['what_if']),
     roofline: readRoofline(analysis['roofline']),
     rooflineReason: reasonAt(analysis, 'roofline') || reasonAt(report, 'analysis'),
     ceilings: readCeilings(object(report['ceilings'])),
@@ -205,7 +209,6 @@ function readBottleneck(one: Json, index: number): Bottleneck {
 
 function readRecommendation(one: Json, index: number): Recommendation {
   const setting = objectOrNull(one['setting']);
-  const proof = objectOrNull(one['proof']);
   return {
     index,
     id: clean(one['id'], 200),
@@ -215,12 +218,52 @@ function readRecommendation(one: Json, index: number): Recommendation {
     setting: setting && { key: clean(setting['key'], 60), value: scalar(setting['value']) },
     settingReason: reasonAt(one, 'setting'),
     because: clean(one['because'], 80),
-    proof: proof && {
-      verdict: oneOf(proof['verdict'], verdicts, 'unknown'),
+    proof: readProof(one['proof']),
+  };
+}
+
+export function readProof(value: unknown): Proof | null {
+  const proof = objectOrNull(value);
+  return (
+    proof && {
+      recommendation: clean(proof['recommendation'], 200),
+      verdict: oneOf(proof['verdict'], ['kept', 'rejected', 'unclear'], 'unclear'),
+      sentence: clean(proof['sentence'], 600),
       change: number(proof['change_pct']),
       ci95: interval(proof['ci95']),
-      runId: clean(proof['run_id'], 40),
-    },
+      better: oneOf(proof['better'], ['higher', 'lower'], 'higher'),
+      runId: clean(proof['proof_run_id'], 40),
+      proves: clean(proof['proves'], 40),
+    }
+  );
+}
+
+function readWhatIf(value: unknown): WhatIf | null {
+  const whatIf = objectOrNull(value);
+  const from = object(whatIf?.['coefficients']);
+  const each = (of: unknown) => (Array.isArray(of) ? of.slice(0, 16).map(number) : []);
+  const options = list(whatIf?.['bits'], 32).flatMap((one) => {
+    const weightBytes = number(one['weight_bytes']);
+    const label = clean(one['label'], 60) || `${number(one['bits']) ?? '?'} bits`;
+    return weightBytes === null
+      ? []
+      : [{ label, current: one['current'] === true, weightBytes, weightsMs: each(one['weights_ms']) }];
+  });
+  const [sequences, kvBits] = [numbers(from['sequences'], 16), numbers(from['kv_bits'], 4)];
+  if (!whatIf || !options.length || !sequences.length || !kvBits.length) return null;
+  return {
+    options,
+    sequences,
+    kvBits,
+    kvBytesPerToken: each(from['kv_bytes_per_token']),
+    attentionMsPer1k: each(from['attention_ms_per_1k']),
+    fixedMs: each(from['fixed_ms']),
+    low: number(from['low']),
+    high: number(from['high']),
+    otherBytes: number(from['other_bytes']),
+    modelContext: number(from['model_context']),
+    context: number(whatIf['context']) ?? 0,
+    kv: number(whatIf['kv_bits']) ?? 16,
   };
 }
 

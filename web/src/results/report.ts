@@ -86,11 +86,16 @@ export interface Bottleneck {
   principal: boolean;
 }
 
+/* What trying one configuration against a run's baseline found. */
 export interface Proof {
-  verdict: Verdict;
+  recommendation: string;
+  verdict: 'kept' | 'rejected' | 'unclear';
+  sentence: string;
   change: number | null;
   ci95: [number, number] | null;
-  runId: string;
+  better: 'higher' | 'lower';
+  runId: string; // the proof's own run; "" in its own report
+  proves: string; // the run that it is about
 }
 
 export interface Recommendation {
@@ -168,8 +173,24 @@ export interface ComparedModel {
   verdictReason: string;
 }
 
+/* The coefficients of "what if": step = weights + sequences × context / 1000 × attention + fixed, in ms. */
+export interface WhatIf {
+  options: { label: string; current: boolean; weightBytes: number; weightsMs: (number | null)[] }[];
+  sequences: number[];
+  kvBits: number[];
+  kvBytesPerToken: (number | null)[]; // by kvBits
+  attentionMsPer1k: (number | null)[]; // by kvBits
+  fixedMs: (number | null)[]; // by sequences
+  low: number | null; // the speed may be this many times the predicted one
+  high: number | null;
+  otherBytes: number | null;
+  modelContext: number | null;
+  context: number;
+  kv: number; // bits now
+}
+
 export interface Report {
-  kind: 'profile' | 'compare';
+  kind: 'profile' | 'compare' | 'prove';
   created: string;
   quick: boolean;
   durationS: Known;
@@ -196,6 +217,9 @@ export interface Report {
   strengths: string[];
   bottlenecks: Bottleneck[];
   recommendations: Recommendation[];
+  proofs: Proof[]; // all that was tried for this run, newest first
+  proof: Proof | null; // of a run that is itself a proof
+  whatIf: WhatIf | null;
   roofline: { readGbps: Known; peakGflops: Known; operations: Operation[] } | null;
   rooflineReason: string;
   ceilings: Ceiling[];

@@ -217,3 +217,16 @@ export function cell(stats: Stats, scale = 1): string {
   const value = quantity(stats.median.value * scale, '').text;
   return stats.sd === null || stats.n < 2 ? value : `${value} ±${quantity(stats.sd * scale, '').text}`;
 }
+
+/* What a proof said, in a word. */
+export const proofWords = {
+  kept: { text: 'proved', kind: 'good' },
+  rejected: { text: 'failed its proof', kind: 'high' },
+  unclear: { text: 'not settled by its proof', kind: 'medium' },
+} as const;
+
+/* The verdict of a proof as one of a configuration. */
+export function proofVerdict(proof: { verdict: keyof typeof proofWords; better: 'higher' | 'lower' }): Verdict {
+  if (proof.verdict === 'kept') return proof.better;
+  return proof.verdict === 'rejected' ? 'no_real_difference' : 'unknown';
+}

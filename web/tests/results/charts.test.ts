@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { operationName, partsOf, placed, rooflineChart, tokenTimeChart } from '../../src/results/analysis/operations';
-import { lineOf, tokenMs } from '../../src/results/analysis/whatIf';
+import { asked, lineOf, tokenMs } from '../../src/results/analysis/whatIf';
 import {
   configurationChart,
   depthChart,
@@ -11,6 +11,7 @@ import {
 import { comparisonChart } from '../../src/results/charts/comparison';
 import { distinct, quantile, thinned } from '../../src/results/charts/option';
 import { absent, timelineChart } from '../../src/results/charts/timeline';
+import { readReport } from '../../src/results/read';
 import { report } from './reports';
 
 const full = report('full');
@@ -93,5 +94,26 @@ describe('what if', () => {
   });
   it('is not asked where there is no line', () => {
     expect(lineOf(report('remote'))).toBeNull();
+  });
+  it('follows the formula of the report, and knows what is not known', () => {
+    const what_if = {
+      context: 100, kv_bits: 16,
+      coefficients: { sequences: [1, 4], kv_bits: [16, 8], kv_bytes_per_token: [1000, 500], attention_ms_per_1k: [2, 1], fixed_ms: [1, 3], low: 0.8, high: 1.2, other_bytes: 5000, model_context: 8192 },
+      bits: [{ bits: 4, label: '4-bit', current: true, weight_bytes: 100000, weights_ms: [7, 9] }, { bits: 8, label: '8-bit', current: false, weight_bytes: 200000, weights_ms: [14, null] }],
+    }; // prettier-ignore
+    const { whatIf } = readReport({ analysis: { what_if } });
+    if (!whatIf) throw new Error('it was not read');
+    expect(asked(whatIf, 0, 0, 0, 1000)).toEqual({
+      n: 1,
+      stepMs: 10,
+      rate: 100,
+      low: 80,
+      high: 120,
+      all: 100,
+      totalBytes: 1_105_000,
+    });
+    expect(asked(whatIf, 0, 1, 1, 1000)).toMatchObject({ stepMs: 16, all: 250, totalBytes: 2_105_000 });
+    expect(asked(whatIf, 1, 1, 0, 0).rate).toBeNull();
+    expect(readReport({ analysis: { what_if: { bits: 7 } } }).whatIf).toBeNull();
   });
 });

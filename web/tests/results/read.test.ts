@@ -56,14 +56,13 @@ describe('a full report', () => {
     expect(it_.sensors?.series.find((one) => one.id === 'cpu_power_w')?.reason).toContain('RAPL');
   });
   it('has a proof where there is one', () => {
-    const proof = { verdict: 'lower', change_pct: -3, ci95: [-4, -2.5], run_id: 'abc' };
-    const text = { analysis: { recommendations: [{ id: 'x', text: 'y', proof }] } };
-    expect(readReport(text).recommendations[0]?.proof).toEqual({
-      verdict: 'lower',
-      change: -3,
-      ci95: [-4, -2.5],
-      runId: 'abc',
-    });
+    const sentence = '4 threads → 2: decode +31 % [95 % CI +27, +35], kept';
+    const proof = { recommendation: 'x', proves: 'r', verdict: 'kept', reason: 'better', sentence, compared: 'ttft_ms', better: 'higher', change_pct: 31, ci95: [27, 35], blocks: 5, proof_run_id: 'abc' }; // prettier-ignore
+    const text = { analysis: { recommendations: [{ id: 'x', text: 'y', proof }], proofs: [proof, null] } };
+    const read = readReport(text);
+    expect(read.recommendations[0]?.proof).toMatchObject({ verdict: 'kept', change: 31, runId: 'abc', sentence });
+    expect(read.proofs).toHaveLength(1);
+    expect(readReport({ kind: 'prove', proof }).proof?.proves).toBe('r');
   });
 });
 

@@ -16,7 +16,7 @@ export interface Filter {
 }
 
 export const statuses = ['success', 'cancelled', 'failed', 'interrupted', 'running', 'waiting'];
-export const kinds = ['profile', 'compare'];
+export const kinds = ['profile', 'compare', 'prove'];
 
 const listed = (value: string | null, from: readonly string[]) => (value && from.includes(value) ? value : '');
 
@@ -72,7 +72,7 @@ export interface Line {
 export function linesOf(rows: readonly Row[]): Line[] {
   const lines = new Map<string, Line>();
   for (const row of rows) {
-    if (row.status !== 'success' || row.kind === 'compare' || number(row.decode_tokens_per_second) === null) continue;
+    if (row.status !== 'success' || row.kind !== 'profile' || number(row.decode_tokens_per_second) === null) continue;
     const key = JSON.stringify([row.model, row.quantization, row.machine]);
     const label = `${modelName(row)} on ${clean(row.machine, 80) || 'an unknown machine'}`;
     const line = lines.get(key) ?? { key, label, rows: [] };
