@@ -97,10 +97,20 @@ function option(unit: string, axis: object, series: readonly Series[], lines: re
       trigger: 'axis',
       valueFormatter: (value: unknown) => `${typeof value === 'number' ? round(value) : '–'}`,
     },
-    xAxis: { type: 'value', min: -60, max: 0, name: 's', nameLocation: 'middle', nameGap: 24, splitNumber: 6 },
-    yAxis: { type: 'value', name: unit, min: 0, ...axis },
+    xAxis: {
+      type: 'value',
+      min: -60,
+      max: 0,
+      name: 'seconds ago',
+      nameLocation: 'middle',
+      nameGap: 24,
+      splitNumber: 6,
+      axisLabel: { formatter: (value: number) => String(Math.abs(value)) },
+    },
+    yAxis: { type: 'value', name: unit, min: 0, axisLine: { onZero: false }, ...axis },
     series: series.map((one, i) => ({
       type: 'line',
+      id: String(i), // so that it is changed, not made anew, twice a second
       name: one.name,
       data: lines[i],
       showSymbol: false,

@@ -47,6 +47,7 @@ export function speedChart(samples: readonly RunSample[]): {
       series: [
         {
           type: 'line',
+          id: 'decode',
           name: 'Writing',
           data: points(false, (one) => one.decode),
           symbolSize: 5,
@@ -54,6 +55,7 @@ export function speedChart(samples: readonly RunSample[]): {
         },
         {
           type: 'line',
+          id: 'whole',
           name: 'Whole answer',
           data: points(false, (one) => one.whole),
           symbolSize: 4,
@@ -61,6 +63,7 @@ export function speedChart(samples: readonly RunSample[]): {
         },
         {
           type: 'scatter',
+          id: 'warmup',
           name: 'Warm-up, not counted',
           data: points(true, (one) => one.decode),
           symbol: 'emptyCircle',
