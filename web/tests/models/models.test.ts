@@ -22,16 +22,24 @@ describe('what is predicted of a model', () => {
     expect(fitOf(model('a'))).toMatchObject({ text: '–', kind: 'neutral' });
     expect(fitOf(model('a')).reason).not.toBe('');
     expect(fitOf({ fit: null, fit_reason: 'no files' }).reason).toBe('no files');
-    expect(predictedOf(model('a')).figure.reason).not.toBe('');
-    expect(predictedOf({ predicted: null, predicted_reason: 'not calibrated' }).figure.reason).toBe('not calibrated');
+    expect(predictedOf(model('a')).reason).not.toBe('');
+    const not = {
+      predicted_decode_tokens_per_second: null,
+      predicted_decode_tokens_per_second_reason: 'not calibrated',
+    };
+    expect(predictedOf(not).reason).toBe('not calibrated');
   });
   it('appears when it is there', () => {
-    expect(fitOf({ fit: 'fits' })).toMatchObject({ kind: 'good', text: 'Fits' });
-    expect(fitOf({ fit: 'does not fit' })).toMatchObject({ kind: 'high', text: 'Does not fit' });
-    expect(fitOf({ fit: 'perhaps' }).text).toBe('–');
-    const { figure, range } = predictedOf({ predicted: { tokens_per_second: 41.2, low: 36, high: 44 } });
-    expect(figure.text).toBe('41.2\u00a0tok/s');
-    expect(range).toBe('36.0 to 44.0\u00a0tok/s');
+    const fit = { verdict: 'fits', total_bytes: 60e6, available_bytes: 21e9, context: 2048 };
+    expect(fitOf({ fit })).toMatchObject({ kind: 'good', text: 'Fits' });
+    expect(fitOf({ fit }).reason).toBe('It needs 60.0\u00a0MB of 21.0\u00a0GB that are free.');
+    expect(fitOf({ fit: { verdict: 'does_not_fit' } })).toMatchObject({
+      kind: 'high',
+      text: 'Does not fit',
+      reason: '',
+    });
+    expect(fitOf({ fit: { verdict: 'perhaps' } }).text).toBe('–');
+    expect(predictedOf({ predicted_decode_tokens_per_second: 41.2 }).text).toBe('41.2\u00a0tok/s');
   });
 });
 

@@ -1,7 +1,7 @@
-/* What the list of models says about each, as figures for the page. Pure. The prediction (fit, predicted) comes from the
- * server and may not be there; nothing is guessed in its place. */
+/* What the list of models says about each, as figures for the page. Pure. The prediction comes from the server and may
+ * not be there (its reason stands beside it); nothing is guessed in its place. */
 import type { Schemas } from '../../api/client';
-import { reasonOf, tokensPerSecond, unknown, type Figure } from '../../api/format';
+import { bytes, reasonOf, tokensPerSecond, unknown, type Figure } from '../../api/format';
 import type { BadgeKind } from '../../ui/Badge.svelte';
 
 export type Model = Schemas['ModelList']['models'][number];
@@ -20,28 +20,22 @@ const fits: Record<string, { kind: BadgeKind; text: string }> = {
   does_not_fit: { kind: 'high', text: 'Does not fit' },
 };
 
+/* `fit`: {verdict, total_bytes, available_bytes, context}. */
 export function fitOf(model: object): Fit {
   const said = (model as Record<string, unknown>)['fit'];
-  const reason = reasonOf(model, 'fit') ?? '';
-  const word = typeof said === 'string' ? fits[said.replace(/[ -]/g, '_')] : undefined;
-  return word ? { ...word, reason } : { kind: 'neutral', text: '–', reason: reason || NOT_PREDICTED };
+  const of = said && typeof said === 'object' ? (said as Record<string, unknown>) : {};
+  const word = typeof of['verdict'] === 'string' ? fits[of['verdict']] : undefined;
+  if (!word) return { kind: 'neutral', text: '–', reason: reasonOf(model, 'fit') || NOT_PREDICTED };
+  const [total, available] = [of['total_bytes'], of['available_bytes']];
+  const known = typeof total === 'number' && typeof available === 'number';
+  return { ...word, reason: known ? `It needs ${bytes(total).text} of ${bytes(available).text} that are free.` : '' };
 }
 
-/* `predicted`: tokens_per_second (or decode_tokens_per_second), perhaps with low and high. */
-export function predictedOf(model: object): { figure: Figure; range: string } {
-  const said = (model as Record<string, unknown>)['predicted'];
-  const reason = reasonOf(model, 'predicted') ?? NOT_PREDICTED;
-  if (!said || typeof said !== 'object') return { figure: unknown(reason), range: '' };
-  const of = said as Record<string, unknown>;
-  const value = of['decode_tokens_per_second'] ?? of['tokens_per_second'];
-  if (typeof value !== 'number')
-    return { figure: unknown(reasonOf(said, 'decode_tokens_per_second') ?? reason), range: '' };
-  const [low, high] = [of['low'], of['high']];
-  const both = typeof low === 'number' && typeof high === 'number';
-  return {
-    figure: tokensPerSecond(value),
-    range: both ? `${tokensPerSecond(low).value} to ${tokensPerSecond(high).text}` : '',
-  };
+export function predictedOf(model: object): Figure {
+  const value = (model as Record<string, unknown>)['predicted_decode_tokens_per_second'];
+  return typeof value === 'number'
+    ? tokensPerSecond(value)
+    : unknown(reasonOf(model, 'predicted_decode_tokens_per_second') || NOT_PREDICTED);
 }
 
 /* 19 931 648 is "19.9 M". */
