@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "backend/cpu/peak.h"
+#include "platform/clock.h"
 #include "platform/cpu.h"
 #include "platform/memory.h"
 #include "profile/bandwidth.h"
@@ -29,6 +30,7 @@ struct pacer {
     uint64_t bytes, span; /* of the pool; of the present pass */
     uint32_t rounds;      /* of the loop in one piece of a pass of computing */
     atomic_uint next;     /* piece of the present pass */
+    atomic_uint_fast64_t start_ns; /* of its first piece: whoever takes that may not be the caller */
     atomic_uint mixed;    /* what was read and computed: nobody may leave it out */
 };
 
@@ -37,12 +39,28 @@ static void mix(struct pacer *pacer, uint64_t value)
     atomic_fetch_xor_explicit(&pacer->mixed, (unsigned)(value ^ value >> 32), memory_order_relaxed);
 }
 
+/* A piece of the present pass; false: there is none left. */
+static bool claim(struct pacer *pacer, uint64_t *piece)
+{
+    *piece = atomic_fetch_add(&pacer->next, 1);
+    if (*piece == 0)
+        atomic_store(&pacer->start_ns, clock_now_ns());
+    return *piece < PIECES;
+}
+
+static double time_pass(struct pacer *pacer, team_work *work)
+{
+    atomic_store(&pacer->next, 0);
+    (void)team_time(pacer->team, work, pacer);
+    return fmax(1, (double)(clock_now_ns() - atomic_load(&pacer->start_ns)));
+}
+
 static void read_pieces(void *context, uint32_t index, uint32_t n)
 {
     struct pacer *pacer = context;
     (void)index;
     (void)n;
-    for (uint64_t piece; (piece = atomic_fetch_add(&pacer->next, 1)) < PIECES;) {
+    for (uint64_t piece; claim(pacer, &piece);) {
         uint64_t from = pacer->span * piece / PIECES, to = pacer->span * (piece + 1) / PIECES;
         mix(pacer, bandwidth_read(pacer->pool + from, (size_t)(to - from)));
     }
@@ -53,7 +71,7 @@ static void compute(void *context, uint32_t index, uint32_t n)
     struct pacer *pacer = context;
     (void)index;
     (void)n;
-    while (atomic_fetch_add(&pacer->next, 1) < PIECES)
+    for (uint64_t piece; claim(pacer, &piece);)
         mix(pacer, pacer->peak.int8.run(pacer->rounds));
 }
 
@@ -116,14 +134,12 @@ void pacer_close(struct pacer *pacer)
 double pacer_read_ns(struct pacer *pacer, uint64_t bytes)
 {
     pacer->span = bytes < pacer->bytes ? bytes : pacer->bytes;
-    atomic_store(&pacer->next, 0);
-    return (double)team_time(pacer->team, read_pieces, pacer);
+    return time_pass(pacer, read_pieces);
 }
 
 double pacer_compute_ns(struct pacer *pacer)
 {
-    atomic_store(&pacer->next, 0);
-    return (double)team_time(pacer->team, compute, pacer);
+    return time_pass(pacer, compute);
 }
 
 double pacer_compute_ops(const struct pacer *pacer)
