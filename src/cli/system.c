@@ -122,7 +122,9 @@ static json_t *machine_json(void)
 static void put_calibration(json_t *o, const char *isa, uint32_t threads)
 {
     struct calibration calibration;
-    char reason[240];
+    char reason[240], key[CALIBRATION_KEY];
+    calibration_key(key, isa, threads);
+    json_put_string(o, "calibration_key", key, "");
     if (calibration_load(isa, threads, &calibration, reason, sizeof reason))
         json_object_set_new(o, "calibration", calibration_json(&calibration));
     else

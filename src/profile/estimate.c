@@ -172,11 +172,10 @@ static struct estimate_interval scaled(struct estimate_interval interval, double
 static void guess_speed(const struct plan *plan, const struct estimate_machine *machine, struct estimate *out)
 {
     out->prefill = out->ttft_ms = out->decode = out->decode_all = out->decode_deepest = unknown;
-    snprintf(out->reason, sizeof out->reason, "%.200s", machine->calibration_reason);
-    if (!machine->paced) {
-        snprintf(out->reason, sizeof out->reason, "%.200s", machine->pace_reason);
+    snprintf(out->reason, sizeof out->reason, "%.230s",
+             machine->calibration_reason[0] ? machine->calibration_reason : machine->pace_reason);
+    if (!machine->paced)
         return;
-    }
     double at[2];
     for (int deep = 0; deep < 2; deep++) {
         struct plan_step step = decode_step(out, deep ? out->context - 1 : out->prompt);
