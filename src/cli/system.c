@@ -122,7 +122,9 @@ static json_t *machine_json(void)
 static void put_calibration(json_t *o, const char *isa, uint32_t threads)
 {
     struct calibration calibration;
-    char reason[240];
+    char reason[240], key[CALIBRATION_KEY];
+    calibration_key(key, isa, threads);
+    json_put_string(o, "calibration_key", key, "");
     if (calibration_load(isa, threads, &calibration, reason, sizeof reason))
         json_object_set_new(o, "calibration", calibration_json(&calibration));
     else
@@ -187,6 +189,8 @@ static void print_calibration(const json_t *root)
            format_percent(a, 2 * json_get_number(calibration, "decode_spread")),
            format_percent(b, 2 * json_get_number(calibration, "prefill_spread")));
     struct table table;
+    /* stated for CALIBRATION_GOPS, shown for the pace that this machine had */
+    double gops = json_get_number(calibration, "pace.int8_gops") * 1000 / CALIBRATION_GOPS;
     table_init(&table, "lrrr");
     static const char *const heading[] = {"weights", "of read bandwidth", "1 row, G mul-add/s", "512 rows"};
     for (size_t i = 0; i < sizeof heading / sizeof *heading; i++)
@@ -197,8 +201,8 @@ static void print_calibration(const json_t *root)
         table_cell(&table, "%s %.0f-bit, group %.0f", json_get_text(item, "format", ""),
                    json_get_number(item, "bits"), json_get_number(item, "group_size"));
         table_cell(&table, "%s", format_percent(a, json_get_number(item, "efficiency")));
-        table_cell(&table, "%s", format_number(b, 1 / json_get_number(item, "ns.0")));
-        table_cell(&table, "%s", format_number(c, 512 / json_get_number(item, "ns.7")));
+        table_cell(&table, "%s", format_number(b, gops / 1000 / json_get_number(item, "ns.0")));
+        table_cell(&table, "%s", format_number(c, gops / 1000 * 512 / json_get_number(item, "ns.7")));
     }
     table_print(&table, stdout, terminal_has_color(stdout) ? TABLE_TEXT_COLOR : TABLE_TEXT, 2);
     table_free(&table);

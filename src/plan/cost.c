@@ -196,7 +196,7 @@ static bool named_before(const struct plan *plan, uint32_t n_ops, const struct w
         const struct weight *weights[3];
         uint32_t n = weights_of(&plan->ops[i], weights);
         for (uint32_t k = 0; k < n; k++)
-            if (weights[k]->data == weight->data)
+            if (weights[k] == weight || (weight->data && weights[k]->data == weight->data))
                 return true;
     }
     return false;

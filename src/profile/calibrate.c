@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/cpu/peak.h"
@@ -9,12 +10,11 @@
 #include "platform/cpu.h"
 #include "profile/calibrate_internal.h"
 
-/* Rounds go on for as long as this; on a machine that is busy with something else each takes longer, and then
- * it is the least that counts, so there are two at least. */
+/* Rounds go on for as long as this, and there are two at least. */
 #define ROUNDS_S 25.0
 #define ROUNDS_THOROUGH_S 150.0
 
-enum { LEAST_ROUNDS = 2, MOST_ROUNDS = 12, LEAST_STEPS = 3, MOST_STEPS = 64 };
+enum { LEAST_ROUNDS = 2, MOST_ROUNDS = CALIBRATE_ROUNDS, LEAST_STEPS = 3, MOST_STEPS = 256 };
 
 /* clang-format off */
 static const struct trial_format usual[] = {
@@ -33,27 +33,61 @@ bool calibrating_cancelled(const struct calibrating *c)
     return c->options->cancel && atomic_load(c->options->cancel);
 }
 
-void calibrate_keep_least(double *least, double value)
+static int compare(const void *a, const void *b)
 {
-    if (value > 0 && (*least <= 0 || value < *least))
-        *least = value;
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
-double calibrate_least_ms(struct calibrating *c, struct trial *trial, const struct trial_step *step,
-                          double seconds)
+void calibrate_keep(struct calibrating *c, double *figure, double value)
 {
-    double least = INFINITY, ms;
+    double sorted[CALIBRATE_ROUNDS];
+    uint32_t i = 0;
+    while (i < c->n_collected && c->collected[i].figure != figure)
+        i++;
+    if (i == CALIBRATE_FIGURES || !(value > 0))
+        return;
+    struct calibrate_collected *all = &c->collected[i];
+    if (i == c->n_collected)
+        c->n_collected++;
+    all->figure = figure;
+    all->values[all->n++ % CALIBRATE_ROUNDS] = value;
+    uint32_t n = all->n < CALIBRATE_ROUNDS ? all->n : CALIBRATE_ROUNDS;
+    memcpy(sorted, all->values, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, compare);
+    *figure = n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+}
+
+double calibrate_slower(struct calibrating *c)
+{
+    return CALIBRATION_GOPS * pacer_compute_ns(c->pacer) / pacer_compute_ops(c->pacer);
+}
+
+/* Steps and passes of computing in turn, about as long as each other, so that what disturbs hits both. */
+double calibrate_step_ms(struct calibrating *c, struct trial *trial, const struct trial_step *step,
+                         double seconds)
+{
+    double sum = 0, computing_ns = 0, ms, since = 0;
+    int n = 0, passes = 0;
     uint64_t start = clock_now_ns();
     if (trial_run(trial, step, NULL, c->error)) /* warms up */
         return NAN;
-    for (int i = 0; i < MOST_STEPS; i++) {
+    while (n < LEAST_STEPS || (n < MOST_STEPS && (double)(clock_now_ns() - start) < seconds * 1e9)) {
+        if (since <= 0) {
+            double ns = pacer_compute_ns(c->pacer);
+            computing_ns += ns;
+            passes++;
+            since = ns / 1e6;
+            (void)trial_run(trial, step, NULL, c->error); /* its threads were asleep */
+        }
         if (trial_run(trial, step, &ms, c->error))
             return NAN;
-        least = fmin(least, ms);
-        if (i + 1 >= LEAST_STEPS && (double)(clock_now_ns() - start) > seconds * 1e9)
-            break;
+        sum += ms;
+        since -= ms;
+        n++;
     }
-    return least;
+    double gops = pacer_compute_ops(c->pacer) * passes / computing_ns;
+    return sum / n * gops / CALIBRATION_GOPS;
 }
 
 /* ---- what is measured ---- */
@@ -76,22 +110,6 @@ static void list_attention(struct calibrating *c)
                     .head_dim = dims[d], .heads_per_kv = per_kv[k], .kv_bits = bits[b]};
 }
 
-/* The best of the pace: what the least times were reached at. */
-static void keep_pace(struct calibrating *c, const struct pace *pace)
-{
-    struct pace *best = &c->out->pace;
-    if (best->n_points == 0)
-        *best = *pace;
-    best->gops = fmax(best->gops, pace->gops_high);
-    best->gops_low = fmax(best->gops_low, pace->gops);
-    best->gops_high = fmax(best->gops_high, pace->gops_high);
-    for (uint32_t i = 0; i < best->n_points; i++) {
-        best->points[i].gbps = fmax(best->points[i].gbps, pace->points[i].gbps);
-        best->points[i].low = fmax(best->points[i].low, pace->points[i].low);
-        best->points[i].high = fmax(best->points[i].high, pace->points[i].high);
-    }
-}
-
 static int told(struct calibrating *c, const char *what, double done)
 {
     if (c->options->on_progress)
@@ -102,10 +120,7 @@ static int told(struct calibrating *c, const char *what, double done)
 static int measure_round(struct calibrating *c, double from, double to)
 {
     struct calibration *out = c->out;
-    struct pace pace;
     uint32_t n = out->n_products + out->n_attention, done = 0;
-    pacer_take(c->pacer, 0, &pace);
-    keep_pace(c, &pace);
     int status = told(c, "stages and rows", from);
     if (!status)
         status = calibrate_rows(c);
@@ -119,8 +134,7 @@ static int measure_round(struct calibrating *c, double from, double to)
         if (!status)
             status = calibrate_attention(c, &out->attention[i]);
     }
-    pacer_take(c->pacer, 0, &pace);
-    keep_pace(c, &pace);
+    pacer_take(c->pacer, 0, &out->pace);
     return status;
 }
 
@@ -164,6 +178,9 @@ int calibrate(const struct calibrate_options *options, struct calibration *out, 
     out->n_threads = c.n_threads;
     calibration_key(out->key, options->isa, c.n_threads);
     clock_wall_rfc3339(out->measured, sizeof out->measured);
+    c.collected = calloc(CALIBRATE_FIGURES, sizeof *c.collected);
+    if (!c.collected)
+        return error_memory(error, "a calibration", CALIBRATE_FIGURES * sizeof *c.collected);
     int status = trial_pool_open(pace_default_bytes(), false, &c.pool, error);
     struct pace_options pace = {.n_threads = c.n_threads,
                                 .isa = options->isa,
@@ -175,6 +192,7 @@ int calibrate(const struct calibrate_options *options, struct calibration *out, 
         status = measure(&c);
     pacer_close(c.pacer);
     trial_pool_close(&c.pool);
+    free(c.collected);
     out->duration_s = (double)(clock_now_ns() - start) / 1e9;
     return status;
 }

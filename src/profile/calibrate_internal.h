@@ -13,16 +13,28 @@ struct calibrating {
     struct pacer *pacer;
     struct error *error;
     uint32_t n_threads;
-    double best_gops; /* so far */
+    struct calibrate_collected *collected;
+    uint32_t n_collected;
+};
+
+enum { CALIBRATE_FIGURES = 512, CALIBRATE_ROUNDS = 12 };
+/* One figure in all rounds. */
+struct calibrate_collected {
+    double *figure;
+    double values[CALIBRATE_ROUNDS];
+    uint32_t n;
 };
 
 bool calibrating_cancelled(const struct calibrating *c);
 
-/* The least time of a step, of several; NaN: it failed, and the error says why. */
-double calibrate_least_ms(struct calibrating *c, struct trial *trial, const struct trial_step *step,
-                          double seconds);
-/* *least = value where that is less, or the first. */
-void calibrate_keep_least(double *least, double value);
+/* The mean time of a step, of several, for a machine that computes CALIBRATION_GOPS; NaN: it failed, and the
+ * error says why. */
+double calibrate_step_ms(struct calibrating *c, struct trial *trial, const struct trial_step *step,
+                         double seconds);
+/* Another round's value of a figure, which becomes the median of all. */
+void calibrate_keep(struct calibrating *c, double *figure, double value);
+/* Computes for a moment: how much slower than CALIBRATION_GOPS this machine is. */
+double calibrate_slower(struct calibrating *c);
 
 /* Each measures its part once more, in one round. Errors: those of trials. */
 int calibrate_rows(struct calibrating *c);                                 /* stages, rows, sampling */

@@ -46,11 +46,11 @@ static int time_rows(struct calibrating *c, enum plan_op_kind kind)
     for (int many = 0; many < 2 && !status; many++) {
         uint32_t rows = many ? MANY : 1;
         struct trial_step step = {.n_sequences = 1, .tokens_each = rows, .outputs_each = 1};
-        double ms = calibrate_least_ms(c, trial, &step, SHORT_S);
+        double ms = calibrate_step_ms(c, trial, &step, SHORT_S);
         if (isnan(ms))
             status = ERROR_INTERNAL;
         else
-            calibrate_keep_least(many ? &c->out->rows_ns[kind] : &c->out->row_ns[kind],
+            calibrate_keep(c, many ? &c->out->rows_ns[kind] : &c->out->row_ns[kind],
                                  ms * 1e6 * threads_for(c, rows) / ((double)rows * WIDTH * ROW_OPS));
     }
     trial_close(trial);
@@ -69,11 +69,11 @@ static int time_stages(struct calibrating *c)
     if (!status)
         status = open_trial(c, &plan, 16, 1, 64, &trial);
     struct trial_step step = {.n_sequences = 1, .tokens_each = 1, .outputs_each = 1};
-    double ms = status ? NAN : calibrate_least_ms(c, trial, &step, SHORT_S);
+    double ms = status ? NAN : calibrate_step_ms(c, trial, &step, SHORT_S);
     if (!status && isnan(ms))
         status = ERROR_INTERNAL;
     if (!status)
-        calibrate_keep_least(&c->out->stage_us, ms * 1e3 / (2 * STAGES));
+        calibrate_keep(c, &c->out->stage_us, ms * 1e3 / (2 * STAGES));
     trial_close(trial);
     arena_free(&arena);
     return status;
@@ -87,6 +87,7 @@ static int time_sampling(struct calibrating *c)
     struct engine_sampling settings = {.top_p = 1, .repetition_penalty = 1};
     float *logits = malloc(SAMPLE_VOCAB * sizeof *logits);
     int32_t token;
+    double slower = calibrate_slower(c), least = 0;
     if (!logits)
         return error_memory(c->error, "logits", SAMPLE_VOCAB * sizeof *logits);
     int status = sampler_init(&sampler, SAMPLE_VOCAB, c->error);
@@ -95,8 +96,10 @@ static int time_sampling(struct calibrating *c)
     for (int i = 0; i < 20 && !status; i++) {
         uint64_t start = clock_now_ns();
         status = sampler_draw(&sampler, &settings, &penalties, NULL, 0, logits, &token, c->error);
-        calibrate_keep_least(&c->out->sample_ns, (double)(clock_now_ns() - start) / SAMPLE_VOCAB);
+        double ns = (double)(clock_now_ns() - start);
+        least = i == 0 || ns < least ? ns : least;
     }
+    calibrate_keep(c, &c->out->sample_ns, least / slower / SAMPLE_VOCAB);
     sampler_free(&sampler);
     free(logits);
     return status;
@@ -141,11 +144,11 @@ static int time_products(struct calibrating *c, struct calibration_product *item
     for (int i = from; i < to && !status; i++) {
         uint32_t rows = calibration_rows[i];
         struct trial_step step = {.n_sequences = 1, .tokens_each = rows, .outputs_each = 1};
-        double ms = calibrate_least_ms(c, trial, &step, SHORT_S);
+        double ms = calibrate_step_ms(c, trial, &step, SHORT_S);
         if (isnan(ms))
             status = ERROR_INTERNAL;
         else
-            calibrate_keep_least(&item->ns[i], fmax(ms - other_ms(c, shape, rows), 0.2 * ms) * 1e6 / numbers);
+            calibrate_keep(c, &item->ns[i], fmax(ms - other_ms(c, shape, rows), 0.2 * ms) * 1e6 / numbers);
     }
     trial_close(trial);
     arena_free(&arena);
@@ -178,18 +181,6 @@ static double solve_overlap(double x, double y)
     return (low + high) / 2;
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t n)
-{
-    qsort(values, n, sizeof *values, compare);
-    return values[n / 2];
-}
-
 enum { PAIRS = 7 };
 
 /* Steps and readings of as many bytes in turn. *y: the step's time in units of reading; *x: what its computing
@@ -197,21 +188,19 @@ enum { PAIRS = 7 };
 static int time_pairs(struct calibrating *c, struct trial *trial, const struct trial_step *step, double bytes,
                       double computing_ms, double other, double *x, double *y)
 {
-    double xs[PAIRS], ys[PAIRS];
+    double step_ms = 0, reading_ns = 0, slower = 0;
     int status = trial_run(trial, step, NULL, c->error);
     for (int i = 0; i < PAIRS && !status; i++) {
-        double ms, gops = pacer_compute(c->pacer);
-        double before = pacer_read(c->pacer, (uint64_t)bytes);
+        double ms;
+        slower += calibrate_slower(c) / PAIRS;
+        reading_ns += pacer_read_ns(c->pacer, (uint64_t)bytes) / 2;
         status = trial_run(trial, step, &ms, c->error);
-        double gbps = (before + pacer_read(c->pacer, (uint64_t)bytes)) / 2;
-        double reading_ms = bytes / gbps / 1e6, slower = c->out->pace.gops / gops;
-        xs[i] = computing_ms * slower / reading_ms;
-        ys[i] = (ms - other * slower) / reading_ms;
+        step_ms += ms;
+        reading_ns += pacer_read_ns(c->pacer, (uint64_t)bytes) / 2;
     }
-    if (!status) {
-        *x = median(xs, PAIRS);
-        *y = median(ys, PAIRS);
-    }
+    double reading_ms = reading_ns / PAIRS / 1e6;
+    *x = computing_ms * slower / reading_ms;
+    *y = (step_ms / PAIRS - other * slower) / reading_ms;
     return status;
 }
 
@@ -283,19 +272,19 @@ static int time_attention(struct calibrating *c, struct trial *trial, const stru
     store.outputs_each = 0;
     if (status)
         return status;
-    double one_ms = calibrate_least_ms(c, trial, &one, SHORT_S), many_ms = calibrate_least_ms(c, trial, &many, SHORT_S);
-    double store_ms = calibrate_least_ms(c, trial, &store, SHORT_S / 2);
+    double one_ms = calibrate_step_ms(c, trial, &one, SHORT_S), many_ms = calibrate_step_ms(c, trial, &many, SHORT_S);
+    double store_ms = calibrate_step_ms(c, trial, &store, SHORT_S / 2);
     if (isnan(one_ms) || isnan(many_ms) || isnan(store_ms))
         return ERROR_INTERNAL;
     double other = 2.0 * shape->layers * c->out->stage_us / 1e3;
     double met = (double)CHUNK * (DEPTH - CHUNK) + CHUNK * (CHUNK + 1) / 2.0;
-    calibrate_keep_least(&item->decode_ns, fmax(one_ms - other, 0.2 * one_ms) * 1e6 /
+    calibrate_keep(c, &item->decode_ns, fmax(one_ms - other, 0.2 * one_ms) * 1e6 /
                                                ((DEPTH + 1.0) * shape->kv_heads * shape->layers));
-    calibrate_keep_least(&item->prefill_ns,
+    calibrate_keep(c, &item->prefill_ns,
                          fmax(many_ms - store_ms, 0.2 * many_ms) * 1e6 / (met * shape->heads * shape->layers));
     double columns = 2.0 * shape->kv_heads * shape->head_dim * CHUNK * shape->layers;
     double stored_ns = store_ms * 1e6 * threads_for(c, CHUNK) / columns;
-    calibrate_keep_least(&c->out->rows_ns[PLAN_KV_STORE], stored_ns);
+    calibrate_keep(c, &c->out->rows_ns[PLAN_KV_STORE], stored_ns);
     c->out->row_ns[PLAN_KV_STORE] = c->out->rows_ns[PLAN_KV_STORE];
     return 0;
 }

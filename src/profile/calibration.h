@@ -10,8 +10,9 @@
  * more weights than the caches hold. So the same few numbers price a model in memory and one in the cache, on a
  * quiet machine and beside somebody else. Attention likewise.
  *
- * "Undisturbed" is the rule for all times: the least of several rounds, because what disturbs only ever makes
- * slower; `pace` is the machine's own pace in the same undisturbed moments.
+ * Every time is taken beside passes of pure computing (pace.h) and stated for a machine that computes
+ * CALIBRATION_GOPS: a host that gave others half of its cores meanwhile spoils neither the entry nor what is
+ * predicted with it, as long as the pace is taken anew. Each is the median of several rounds.
  */
 #ifndef LLMIND_PROFILE_CALIBRATION_H
 #define LLMIND_PROFILE_CALIBRATION_H
@@ -29,7 +30,8 @@ enum {
     CALIBRATION_MAX_PRODUCTS = 32,
     CALIBRATION_MAX_ATTENTION = 48,
     CALIBRATION_KEY = 512,
-    CALIBRATION_METHOD = 1 /* of measuring: another one's files are ignored */
+    CALIBRATION_GOPS = 1000, /* int8 operations a second, in 1e9, that all times are stated for */
+    CALIBRATION_METHOD = 2 /* of measuring: another one's files are ignored */
 };
 
 /* Rows for which products are measured: 1, 2, 4, 8, 16, 32, 128, 512. */
@@ -64,7 +66,7 @@ struct calibration {
     double row_ns[PLAN_OP_KINDS], rows_ns[PLAN_OP_KINDS];
     double stage_us;      /* handing one stage of a step on to the next */
     double sample_ns;     /* per entry of the vocabulary: looking for the next token */
-    struct pace pace;     /* undisturbed */
+    struct pace pace;     /* of the last round */
     /* How far predictions for whole small models, made with these numbers, were from their measured times:
      * standard deviation of the logarithm, and its mean. */
     double decode_spread, decode_bias, prefill_spread, prefill_bias;

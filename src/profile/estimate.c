@@ -10,8 +10,8 @@
 
 /* Measured with random-weight models of 1,000 to 152,000 tokens of vocabulary (docs/estimates.md): what the
  * process has beside weights, KV pages and touched scratch. */
-#define PROGRAM_BYTES 27e6
-#define VOCABULARY_BYTES 250.0 /* of one entry: the tokenizer's tables, pieces, merges */
+#define PROGRAM_BYTES 22e6
+#define VOCABULARY_BYTES 210.0 /* of one entry: the tokenizer's tables, pieces, merges */
 
 uint64_t estimate_program_bytes(uint32_t vocab)
 {
@@ -75,6 +75,23 @@ static void size_up(const struct model *model, const struct engine_sizes *sizes,
     out->program_bytes = estimate_program_bytes(plan->vocab);
     out->total_bytes = out->weight_bytes + out->kv_bytes + out->scratch_bytes + out->program_bytes;
     find_limits(sizes, available, out);
+}
+
+/* Rows of an embedding table come with their neighbours: the kernel maps 16 pages around one that is touched
+ * (fault_around_bytes), so after n random rows this share of the table is there. */
+static double embedding_share(double table_bytes, double rows)
+{
+    const double around = 65536;
+    return table_bytes > 0 ? 1 - exp(-rows * around / table_bytes) : 0;
+}
+
+double estimate_resident_bytes(const struct estimate *estimate, double longest, double rows)
+{
+    double table = (double)estimate->embedding_bytes;
+    double pages = ceil(longest / estimate->page_tokens) * estimate->page_tokens;
+    return (double)estimate->weight_bytes - table * (1 - embedding_share(table, rows)) +
+           pages * (double)estimate->kv_bytes_per_token + (double)estimate->scratch_bytes +
+           (double)estimate->program_bytes;
 }
 
 /* ---- speed ---- */
@@ -155,11 +172,10 @@ static struct estimate_interval scaled(struct estimate_interval interval, double
 static void guess_speed(const struct plan *plan, const struct estimate_machine *machine, struct estimate *out)
 {
     out->prefill = out->ttft_ms = out->decode = out->decode_all = out->decode_deepest = unknown;
-    snprintf(out->reason, sizeof out->reason, "%.200s", machine->calibration_reason);
-    if (!machine->paced) {
-        snprintf(out->reason, sizeof out->reason, "%.200s", machine->pace_reason);
+    snprintf(out->reason, sizeof out->reason, "%.230s",
+             machine->calibration_reason[0] ? machine->calibration_reason : machine->pace_reason);
+    if (!machine->paced)
         return;
-    }
     double at[2];
     for (int deep = 0; deep < 2; deep++) {
         struct plan_step step = decode_step(out, deep ? out->context - 1 : out->prompt);
@@ -226,6 +242,7 @@ int estimate_model(const struct model *model, const struct estimate_options *opt
     out->prefill_chunk = sizes.prefill_chunk;
     out->prompt = sizes.context > ESTIMATE_PROMPT ? ESTIMATE_PROMPT : (sizes.context + 1) / 2;
     out->n_phases = sizes.n_phases;
+    out->page_tokens = sizes.page_tokens;
     out->model_context = model_info(model)->context;
     out->shapes_only = plan->shapes_only;
     size_up(model, &sizes, machine->available_bytes, out);

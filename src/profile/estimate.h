@@ -41,7 +41,8 @@ struct estimate_interval {
 enum estimate_fit { ESTIMATE_FITS, ESTIMATE_TIGHT, ESTIMATE_DOES_NOT_FIT, ESTIMATE_FIT_UNKNOWN };
 
 struct estimate {
-    uint32_t context, concurrency, kv_bits, prefill_chunk, prompt, n_phases, model_context;
+    uint32_t context, concurrency, kv_bits, prefill_chunk, prompt, n_phases, model_context,
+        page_tokens;
     bool shapes_only;
 
     /* memory, when all sequences are as long as they may be */
@@ -75,6 +76,10 @@ void estimate_factors(const struct calibration *calibration, bool prefill, doubl
 /* Program, libraries, tokenizer and the tables of a vocabulary of this size: what processes were measured to
  * take beside weights, KV cache and scratch. */
 uint64_t estimate_program_bytes(uint32_t vocab);
+
+/* What the process is expected to have resident after prompts and answers of at most `longest` tokens, `rows`
+ * tokens in all: of an untied embedding table only what was looked up is there. */
+double estimate_resident_bytes(const struct estimate *estimate, double longest, double rows);
 
 const char *estimate_fit_name(enum estimate_fit fit); /* "fits", "tight", "does_not_fit", "unknown" */
 

@@ -50,6 +50,8 @@ static json_t *memory_json(const struct estimate *estimate, const struct estimat
     json_put_integer(o, "program_bytes", estimate->program_bytes);
     json_put_integer(o, "total_bytes", estimate->total_bytes);
     json_put_integer(o, "kv_bytes_per_token", estimate->kv_bytes_per_token);
+    json_put_integer(o, "first_prompt_bytes",
+                     (uint64_t)estimate_resident_bytes(estimate, estimate->prompt + 1.0, estimate->prompt));
     if (machine->available_bytes < UINT64_MAX)
         json_put_integer(o, "available_bytes", machine->available_bytes);
     else

@@ -8,7 +8,7 @@ struct pricing {
     const struct plan *plan;
     const struct plan_step *step;
     double ns_per_byte;
-    double slower; /* than in the calibration this machine computes now */
+    double slower; /* than CALIBRATION_GOPS this machine computes now */
     struct forecast *out;
     bool possible;
 };
@@ -138,7 +138,7 @@ bool forecast_step(const struct forecast_machine *machine, const struct plan *pl
                               .plan = plan,
                               .step = step,
                               .ns_per_byte = 1 / out->gbps,
-                              .slower = calibration->pace.gops / gops,
+                              .slower = CALIBRATION_GOPS / gops,
                               .out = out,
                               .possible = true};
     for (uint32_t i = 0; i < plan->n_ops; i++)

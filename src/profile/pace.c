@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "backend/cpu/peak.h"
+#include "platform/clock.h"
 #include "platform/cpu.h"
 #include "platform/memory.h"
 #include "profile/bandwidth.h"
@@ -14,7 +15,9 @@
 #include "profile/team.h"
 #include "profile/trial.h"
 
-enum { COMPUTE_NS = 2 * 1000 * 1000, MAX_PASSES = 24, MIB = 1 << 20 };
+enum { COMPUTE_NS = 2 * 1000 * 1000, MAX_PASSES = 96, LEAST_PASSES = 3, MIB = 1 << 20, PIECES = 64 };
+
+#define WINDOW_NS 70e6 /* of one amount */
 
 static const uint64_t amounts[] = {4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB};
 enum { N_AMOUNTS = sizeof amounts / sizeof *amounts };
@@ -25,7 +28,9 @@ struct pacer {
     struct trial_pool own;
     const uint8_t *pool;
     uint64_t bytes, span; /* of the pool; of the present pass */
-    uint32_t rounds;      /* of the loop in one pass of computing */
+    uint32_t rounds;      /* of the loop in one piece of a pass of computing */
+    atomic_uint next;     /* piece of the present pass */
+    atomic_uint_fast64_t start_ns; /* of its first piece: whoever takes that may not be the caller */
     atomic_uint mixed;    /* what was read and computed: nobody may leave it out */
 };
 
@@ -34,11 +39,31 @@ static void mix(struct pacer *pacer, uint64_t value)
     atomic_fetch_xor_explicit(&pacer->mixed, (unsigned)(value ^ value >> 32), memory_order_relaxed);
 }
 
-static void read_part(void *context, uint32_t index, uint32_t n)
+/* A piece of the present pass; false: there is none left. */
+static bool claim(struct pacer *pacer, uint64_t *piece)
+{
+    *piece = atomic_fetch_add(&pacer->next, 1);
+    if (*piece == 0)
+        atomic_store(&pacer->start_ns, clock_now_ns());
+    return *piece < PIECES;
+}
+
+static double time_pass(struct pacer *pacer, team_work *work)
+{
+    atomic_store(&pacer->next, 0);
+    (void)team_time(pacer->team, work, pacer);
+    return fmax(1, (double)(clock_now_ns() - atomic_load(&pacer->start_ns)));
+}
+
+static void read_pieces(void *context, uint32_t index, uint32_t n)
 {
     struct pacer *pacer = context;
-    uint64_t from = pacer->span * index / n, to = pacer->span * (index + 1) / n;
-    mix(pacer, bandwidth_read(pacer->pool + from, (size_t)(to - from)));
+    (void)index;
+    (void)n;
+    for (uint64_t piece; claim(pacer, &piece);) {
+        uint64_t from = pacer->span * piece / PIECES, to = pacer->span * (piece + 1) / PIECES;
+        mix(pacer, bandwidth_read(pacer->pool + from, (size_t)(to - from)));
+    }
 }
 
 static void compute(void *context, uint32_t index, uint32_t n)
@@ -46,7 +71,8 @@ static void compute(void *context, uint32_t index, uint32_t n)
     struct pacer *pacer = context;
     (void)index;
     (void)n;
-    mix(pacer, pacer->peak.int8.run(pacer->rounds));
+    for (uint64_t piece; claim(pacer, &piece);)
+        mix(pacer, pacer->peak.int8.run(pacer->rounds));
 }
 
 uint64_t pace_default_bytes(void)
@@ -88,9 +114,9 @@ int pacer_open(const struct pace_options *options, struct pacer **out, struct er
         pacer_close(pacer);
         return status;
     }
-    pacer->rounds = 2000;
-    (void)team_time(pacer->team, compute, pacer);
-    double rounds = 2000.0 * COMPUTE_NS / (double)team_time(pacer->team, compute, pacer);
+    pacer->rounds = 1000;
+    (void)pacer_compute_ns(pacer);
+    double rounds = pacer->rounds * (COMPUTE_NS / pacer_compute_ns(pacer));
     pacer->rounds = rounds < 1 ? 1 : rounds > 1e8 ? 100000000 : (uint32_t)rounds;
     *out = pacer;
     return 0;
@@ -105,48 +131,73 @@ void pacer_close(struct pacer *pacer)
     free(pacer);
 }
 
-double pacer_read(struct pacer *pacer, uint64_t bytes)
+double pacer_read_ns(struct pacer *pacer, uint64_t bytes)
 {
     pacer->span = bytes < pacer->bytes ? bytes : pacer->bytes;
-    return (double)pacer->span / (double)team_time(pacer->team, read_part, pacer);
+    return time_pass(pacer, read_pieces);
 }
 
-double pacer_compute(struct pacer *pacer)
+double pacer_compute_ns(struct pacer *pacer)
 {
-    double operations = pacer->peak.int8.ops_per_round * pacer->rounds * team_size(pacer->team);
-    return operations / (double)team_time(pacer->team, compute, pacer);
+    return time_pass(pacer, compute);
 }
 
-static void take_point(struct pacer *pacer, uint64_t bytes, struct pace *out)
+double pacer_compute_ops(const struct pacer *pacer)
 {
-    double passes[MAX_PASSES];
-    /* small amounts are read quickly: more passes, of about as much time together */
-    uint32_t n = bytes <= 16 * MIB ? MAX_PASSES : bytes <= 64 * MIB ? 12 : bytes <= 256 * MIB ? 5 : 4;
+    return pacer->peak.int8.ops_per_round * pacer->rounds * PIECES;
+}
+
+/* Passes that are repeated for a while: amount by time, and how it spreads. */
+struct rate {
+    double passes[MAX_PASSES], ns;
+    uint32_t n;
+};
+
+static void add_pass(struct rate *rate, double amount, double ns)
+{
+    if (rate->n < MAX_PASSES)
+        rate->passes[rate->n++] = amount / ns;
+    rate->ns += ns;
+}
+
+static void finish_rate(const struct rate *rate, double amount, double *mean, double *low, double *high)
+{
     struct stats stats;
-    (void)pacer_read(pacer, bytes); /* warms up */
-    for (uint32_t i = 0; i < n; i++)
-        passes[i] = pacer_read(pacer, bytes);
-    (void)stats_compute(passes, n, &stats);
-    out->points[out->n_points++] =
-        (struct pace_point){.bytes = bytes, .gbps = stats.median, .low = stats.q1, .high = stats.q3};
+    *mean = amount * rate->n / rate->ns;
+    *low = *high = *mean;
+    if (stats_compute(rate->passes, rate->n, &stats)) {
+        *low = fmin(stats.q1, *mean);
+        *high = fmax(stats.q3, *mean);
+    }
+}
+
+static void take_point(struct pacer *pacer, uint64_t bytes, struct rate *computing, struct pace *out)
+{
+    struct rate reading = {.n = 0};
+    struct pace_point *point = &out->points[out->n_points++];
+    (void)pacer_read_ns(pacer, bytes); /* warms up */
+    while (reading.n < LEAST_PASSES || (reading.ns < WINDOW_NS && reading.n < MAX_PASSES)) {
+        add_pass(&reading, (double)bytes, pacer_read_ns(pacer, bytes));
+        if (reading.n % 4 == 0 && computing->n < MAX_PASSES) /* both see the same moments */
+            add_pass(computing, pacer_compute_ops(pacer), pacer_compute_ns(pacer));
+    }
+    point->bytes = bytes;
+    finish_rate(&reading, (double)bytes, &point->gbps, &point->low, &point->high);
 }
 
 void pacer_take(struct pacer *pacer, uint64_t bytes, struct pace *out)
 {
-    double passes[MAX_PASSES];
-    struct stats stats;
+    enum { LEAST_COMPUTING = 48 };
+    struct rate computing = {.n = 0};
     *out = (struct pace){.n_threads = team_size(pacer->team)};
     if (bytes == 0 || bytes > pacer->bytes)
         bytes = pacer->bytes;
     for (uint32_t i = 0; i < N_AMOUNTS && amounts[i] < bytes; i++)
-        take_point(pacer, amounts[i], out);
-    take_point(pacer, bytes, out);
-    for (uint32_t i = 0; i < MAX_PASSES; i++)
-        passes[i] = pacer_compute(pacer);
-    (void)stats_compute(passes, MAX_PASSES, &stats);
-    out->gops = stats.median;
-    out->gops_low = stats.q1;
-    out->gops_high = stats.q3;
+        take_point(pacer, amounts[i], &computing, out);
+    take_point(pacer, bytes, &computing, out);
+    while (computing.n < LEAST_COMPUTING)
+        add_pass(&computing, pacer_compute_ops(pacer), pacer_compute_ns(pacer));
+    finish_rate(&computing, pacer_compute_ops(pacer), &out->gops, &out->gops_low, &out->gops_high);
 }
 
 static double point_gbps(const struct pace_point *point, int which)

@@ -19,13 +19,13 @@ enum { PACE_MAX_POINTS = 8 };
 
 struct pace_point {
     uint64_t bytes; /* read again and again by all threads together */
-    double gbps, low, high; /* median of the passes; quartiles */
+    double gbps, low, high; /* all bytes by all time; quartiles of the passes */
 };
 
 struct pace {
     struct pace_point points[PACE_MAX_POINTS]; /* by bytes, ascending */
     uint32_t n_points;
-    double gops, gops_low, gops_high; /* int8 dot products of all threads, as in ceilings.h; quartiles */
+    double gops, gops_low, gops_high; /* int8 dot products of all threads, likewise */
     uint32_t n_threads;
 };
 
@@ -41,16 +41,19 @@ struct pace_options {
 int pacer_open(const struct pace_options *options, struct pacer **out, struct error *error);
 void pacer_close(struct pacer *pacer); /* NULL is legal */
 
-/* One pass over the first `bytes`, GB/s; and one pass of computing, Gop/s. A few milliseconds. */
-double pacer_read(struct pacer *pacer, uint64_t bytes);
-double pacer_compute(struct pacer *pacer);
-/* The pace at the amounts up to `bytes` (0: all): about 0.2 s. */
+/* One pass over the first `bytes`, or one of computing (about 2 ms): nanoseconds. Threads take small pieces as
+ * they come, as those of the backend do, so that one that is held up does not hold up the others. */
+double pacer_read_ns(struct pacer *pacer, uint64_t bytes);
+double pacer_compute_ns(struct pacer *pacer);
+double pacer_compute_ops(const struct pacer *pacer); /* of one pass of computing */
+/* The pace at the amounts up to `bytes` (0: all): half a second. Means, not bests: what a model gets that runs
+ * for seconds on a machine where others run too. */
 void pacer_take(struct pacer *pacer, uint64_t bytes, struct pace *out);
 
 /* Twice the last-level cache within 256 MiB and 1 GiB, and at most a quarter of the memory that is free. */
 uint64_t pace_default_bytes(void);
 
-/* GB/s at an amount, between the points by its logarithm; which: 0 median, -1 lower, 1 upper quartile. NaN:
+/* GB/s at an amount, between the points by its logarithm; which: 0 mean, -1 lower, 1 upper quartile. NaN:
  * no points. */
 double pace_gbps(const struct pace *pace, double bytes, int which);
 

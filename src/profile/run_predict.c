@@ -145,28 +145,17 @@ static json_t *find_test(const json_t *tests, const char *figure)
 
 /* ---- memory ---- */
 
-/* Rows of an embedding table come with their neighbours: the kernel maps 16 pages around one that is touched
- * (fault_around_bytes), so after n random rows this share of the table is there. */
-static double embedding_share(double table_bytes, double rows)
-{
-    const double around = 65536;
-    return table_bytes > 0 ? 1 - exp(-rows * around / table_bytes) : 0;
-}
-
 /* What the process of the tests was expected to have at its largest. */
 static double expect_footprint(const struct run *run)
 {
-    const struct estimate *estimate = &run->prediction->estimate;
-    double longest = 0, rows = 0, table = (double)estimate->embedding_bytes;
+    double longest = 0, rows = 0;
     for (size_t i = 0; i < run->n_tests; i++) {
         const struct run_test *test = &run->tests[i];
         double tokens = test->n_results ? test->results[0].sample.prompt_tokens + test->scenario.max_tokens : 0;
         longest = fmax(longest, tokens);
         rows += tokens * (test->n_results + 1.0);
     }
-    double kv = ceil(longest / 64) * 64 * (double)estimate->kv_bytes_per_token;
-    return (double)estimate->weight_bytes - table * (1 - embedding_share(table, rows)) + kv +
-           (double)estimate->scratch_bytes + (double)estimate->program_bytes;
+    return estimate_resident_bytes(&run->prediction->estimate, longest, rows);
 }
 
 static json_t *memory_json(const struct run *run)
