@@ -19,15 +19,15 @@
 enum { MAX_ADVICE = 24 };
 
 /* src/service/settings_table.c has the same names. */
-json_t *proof_setting(const char *id)
+json_t *proof_setting(const char *configuration)
 {
     static const char *const settings[] = {"threads", "kv_bits", "context"};
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         size_t length = strlen(settings[i]);
-        if (strncmp(id, settings[i], length) != 0 || id[length] != '=')
+        if (strncmp(configuration, settings[i], length) != 0 || configuration[length] != '=')
             continue;
         char *end;
-        long value = strtol(id + length + 1, &end, 10);
+        long value = strtol(configuration + length + 1, &end, 10);
         if (*end || value < 1 || value > 1 << 24)
             return json_null();
         return json_pack("{s:s, s:I}", "key", settings[i], "value", (json_int_t)value);

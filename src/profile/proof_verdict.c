@@ -80,17 +80,19 @@ static struct verdict judge(const json_t *report, const json_t *entry)
                                 .high = json_get_number(entry, "ci95.1") / 100};
     int better = compared_verdict(entry);
     const char *disturbance = analysis_disturbance(report, json_get_text(entry, "id", ""));
+    /* what explains scatter, whatever was compared */
+    const char *noise = analysis_disturbance(report, "threads=");
     if (!json_get_is(entry, "outcome", "ok"))
         return (struct verdict){"unclear", "failed", failed};
     if (json_get_is(entry, "verdict", "unknown"))
         return (struct verdict){"unclear", "unstable",
-                                json_get_text(entry, "verdict_reason", "there is no verdict")};
+                                noise ? noise : json_get_text(entry, "verdict_reason", "no verdict")};
     if (disturbance)
         return (struct verdict){"unclear", "disturbed", disturbance};
     if (better)
         return (struct verdict){better > 0 ? "kept" : "rejected", better > 0 ? "better" : "worse", NULL};
     if (!pairs_clear(&pairs))
-        return (struct verdict){"unclear", "too_wide", too_wide};
+        return (struct verdict){"unclear", "too_wide", noise ? noise : too_wide};
     return (struct verdict){"rejected", "no_real_difference", NULL};
 }
 

@@ -60,15 +60,16 @@ static int choose_item(struct proving *proving, struct error *error)
                                                                                : scenario_default_prompts[0],
                                                   .usable_threads = proving->world->usable_threads,
                                                   .isas = proving->world->isas};
+    int status = 0;
     struct configuration_list *list = malloc(sizeof *list);
+    if (!list)
+        return error_memory(error, "a configuration", sizeof *list);
     json_t *cuts = json_array();
-    int status = list && cuts ? 0 : error_memory(error, "a configuration", sizeof *list);
-    if (!status)
-        configuration_list_build(&machine, request, 1, cuts, list);
-    if (!status && list->count == 2) {
+    configuration_list_build(&machine, request, 1, cuts, list);
+    if (list->count == 2) {
         proving->baseline = list->items[0];
         proving->item = list->items[1];
-    } else if (!status) {
+    } else {
         const char *why = json_string_value(json_array_get(cuts, 0));
         status = error_set(error, ERROR_INVALID, "%s",
                            why ? why : "this configuration is none that can be tried here");

@@ -275,6 +275,64 @@ static void what_is_unclear_proves_nothing(void **state)
     json_decref(report);
 }
 
+/* A GPU at its power limit for less than a third of the time is only busy. */
+static void power_counts_by_the_time_at_the_limit(void **state)
+{
+    (void)state;
+    json_t *report = load("healthy");
+    put(report, SERIES "4.id", "\"gpu_0_power_w\"");
+    put(report, SERIES "5.id", "\"gpu_0_power_limit_w\"");
+    put_sign(report, &(struct sign){SERIES "5.values", "700"});
+    json_t *values = (json_t *)(uintptr_t)json_get(report, SERIES "4.values");
+    for (int tenths = 1; tenths <= 6; tenths++) {
+        for (size_t i = 0; i < json_array_size(values); i++)
+            json_array_set_new(values, i, json_real((int)(i % 10) < tenths ? 690 : 400));
+        const json_t *found = bottleneck(analyse(report), "thermal");
+        assert_int_equal(found != NULL, tenths >= 4);
+        if (found) {
+            assert_non_null(strstr(json_get_text(found, "explanation", ""), "power limit (700 W)"));
+            assert_true(json_get_number(found, "evidence.time_share_at_power_limit") > 0.3);
+        }
+    }
+    json_decref(report);
+}
+
+/* Half of what perfect sharing would give is what shared weights and caches of one's own explain. */
+static void batching_is_a_witness_for_bandwidth(void **state)
+{
+    (void)state;
+    json_t *report = load("healthy");
+    put(report, "configurations.4.change_pct", "100.0"); /* four of them, twice as fast */
+    const json_t *found = bottleneck(analyse(report), "memory_bandwidth");
+    assert_true(json_get_number(found, "evidence.exponent") == 0.5);
+    assert_non_null(strstr(json_get_text(found, "explanation", ""), "Several answers at once"));
+    put(report, "configurations.4.change_pct", "290.0");
+    found = bottleneck(analyse(report), "memory_bandwidth");
+    assert_true(found && !strstr(json_get_text(found, "explanation", ""), "Several answers at once"));
+    json_decref(report);
+}
+
+static void a_surplus_of_memory_has_a_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *anonymous, *files, *name;
+    } cases[] = {{"7e9", "4.6e9", "the allocator holds"},
+                 {"1.2e9", "9e9", "files that are mapped"},
+                 {"1.2e9", "4.6e9", "for a moment only"},
+                 {"null", "4.6e9", "could not be read"}};
+    json_t *report = load("healthy");
+    put(report, "memory.measured.footprint_peak_bytes", "12e9");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put(report, "memory.measured.anonymous_bytes", cases[i].anonymous);
+        put(report, "memory.measured.file_resident_bytes", cases[i].files);
+        const json_t *found = bottleneck(analyse(report), "footprint");
+        if (!strstr(json_get_text(found, "explanation", ""), cases[i].name))
+            fail_msg("%s: %s", cases[i].name, json_get_text(found, "explanation", ""));
+    }
+    json_decref(report);
+}
+
 /* Of a server that was measured from outside, machine and sensors are the client's. */
 static void a_remote_server_is_not_accused_of_the_clients_troubles(void **state)
 {
@@ -308,6 +366,9 @@ int main(void)
         cmocka_unit_test(a_disturbed_run_has_no_limit),
         cmocka_unit_test(a_cause_needs_a_witness),
         cmocka_unit_test(what_is_unclear_proves_nothing),
+        cmocka_unit_test(power_counts_by_the_time_at_the_limit),
+        cmocka_unit_test(batching_is_a_witness_for_bandwidth),
+        cmocka_unit_test(a_surplus_of_memory_has_a_name),
         cmocka_unit_test(a_remote_server_is_not_accused_of_the_clients_troubles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
