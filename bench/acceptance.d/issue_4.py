@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from issue_3 import Server, chat_body, confidence, free_port, stream_once  # noqa: E402
+from issue_4_foreign import foreign  # noqa: E402
 
 PAIRS = int(os.environ.get("LLMIND_PAIRS", "12"))
 TRIALS = int(os.environ.get("LLMIND_TRIALS", "20"))
@@ -259,4 +260,4 @@ def history(run):
             "diff_max_ms": round(max(diffs), 1)}
 
 
-CHECKS = {check.__name__: check for check in (quick, segments, history, stamps, cost, noise)}
+CHECKS = {check.__name__: check for check in (quick, segments, history, stamps, foreign, cost, noise)}

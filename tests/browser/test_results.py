@@ -284,6 +284,7 @@ def test_a_hostile_report_does_no_harm(server, page):
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     run = import_report(server, hostile())
     open_run(page, server, run)
+    page.set_viewport_size({"width": 360, "height": 800})
     for name in TABS:
         panel = tab(page, name)
         expect(panel).not_to_be_empty()

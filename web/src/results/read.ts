@@ -15,7 +15,7 @@ import {
 } from './sound';
 import type { Json } from './sound';
 import { grades } from './report';
-import type { Bottleneck, Ceiling, Configuration, Proof, Recommendation } from './report';
+import type { Bottleneck, Ceiling, Configuration, Forecast, Proof, Recommendation } from './report';
 import type { Report, Stats, Test, Trace, TwoTerm, WhatIf } from './report';
 
 const NAME = 160; // characters of a name that stands in a line
@@ -56,6 +56,7 @@ export function readReport(value: unknown): Report {
     proofs: list(analysis['proofs'], 50).flatMap((one) => readProof(one) ?? []),
     proof: readProof(report['proof']),
     whatIf: readWhatIf(analysis['what_if']),
+    forecasts: readForecasts(object(report['predicted'])),
     roofline: readRoofline(analysis['roofline']),
     rooflineReason: reasonAt(analysis, 'roofline') || reasonAt(report, 'analysis'),
     ceilings: readCeilings(object(report['ceilings'])),
@@ -238,6 +239,19 @@ export function readProof(value: unknown): Proof | null {
   );
 }
 
+function readForecasts(predicted: Json): Forecast[] {
+  const memory = objectOrNull(predicted['memory_bytes']);
+  const all = [...list(predicted['tests']), ...(memory ? [{ ...memory, test: 'memory', figure: 'memory_bytes' }] : [])];
+  return all.map((one: Json, index) => ({
+    index,
+    test: clean(one['test'], 80),
+    figure: clean(one['figure'], 60),
+    predicted: known(one, 'predicted'),
+    measured: known(one, 'measured'),
+    errorPct: known(one, 'error_pct'),
+  }));
+}
+
 function readWhatIf(value: unknown): WhatIf | null {
   const whatIf = objectOrNull(value);
   const from = object(whatIf?.['coefficients']);
@@ -260,6 +274,7 @@ function readWhatIf(value: unknown): WhatIf | null {
     fixedMs: each(from['fixed_ms']),
     low: number(from['low']),
     high: number(from['high']),
+    reason: reasonAt(from, 'low'),
     otherBytes: number(from['other_bytes']),
     modelContext: number(from['model_context']),
     context: number(whatIf['context']) ?? 0,

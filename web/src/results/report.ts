@@ -183,10 +183,21 @@ export interface WhatIf {
   fixedMs: (number | null)[]; // by sequences
   low: number | null; // the speed may be this many times the predicted one
   high: number | null;
+  reason: string; // why there is no such interval
   otherBytes: number | null;
   modelContext: number | null;
   context: number;
   kv: number; // bits now
+}
+
+/* What was expected of a test before it was measured. */
+export interface Forecast {
+  index: number;
+  test: string;
+  figure: string;
+  predicted: Known;
+  measured: Known;
+  errorPct: Known;
 }
 
 export interface Report {
@@ -220,6 +231,7 @@ export interface Report {
   proofs: Proof[]; // all that was tried for this run, newest first
   proof: Proof | null; // of a run that is itself a proof
   whatIf: WhatIf | null;
+  forecasts: Forecast[];
   roofline: { readGbps: Known; peakGflops: Known; operations: Operation[] } | null;
   rooflineReason: string;
   ceilings: Ceiling[];
