@@ -105,6 +105,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/{id}/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a model would need here and how fast it would be (?ctx=, ?concurrency=, ?kv_bits=) */
+        get: operations["get_api_models_id_estimate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models/load": {
         parameters: {
             query?: never;
@@ -320,7 +337,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Writes the setting that a recommendation of this run is about; answers with its undo */
+        /** Writes the setting that a recommendation of this run is about; answers with its undo, and whether it was proved */
         post: operations["post_api_profiling_runs_id_apply"];
         delete?: never;
         options?: never;
@@ -373,6 +390,23 @@ export interface paths {
         get: operations["get_api_profiling_runs_id_events"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/profiling/runs/{id}/prove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries a recommendation of this run in turn with its baseline, in the background; the verdict is the new run's "proof", and is shown with the recommendation */
+        post: operations["post_api_profiling_runs_id_prove"];
         delete?: never;
         options?: never;
         head?: never;
@@ -724,6 +758,12 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        ApplyRequest: {
+            /** @description true: also when its proof rejected it; otherwise 409 rejected_by_proof. */
+            force?: boolean | null;
+            /** @description Its id. */
+            recommendation: string;
+        };
         Chat: {
             /** Format: date-time */
             created_at: string | null;
@@ -988,6 +1028,92 @@ export interface components {
             model?: string;
         };
         Empty: Record<string, never>;
+        /** @description What a model would need on this machine and how fast it would be. Of an architecture that is not supported everything but the first members is null. */
+        Estimate: {
+            architecture: string;
+            concurrency: number | null;
+            /** @description Tokens of one sequence, as asked or as the engine would choose. */
+            context: number | null;
+            /**
+             * @description Whether shapes are those of the weight files or of config.json alone.
+             * @enum {unknown}
+             */
+            from: "weights" | "configuration" | null;
+            /** @enum {unknown} */
+            kv_bits: 8 | 16 | 32 | null;
+            limits: {
+                /** @description Most sequences that fit, with the context as asked. */
+                max_concurrency: number | null;
+                /** @description Longest that fits, with the concurrency as asked. */
+                max_context: number | null;
+                model_context: number | null;
+            } | null;
+            machine: {
+                available_bytes: number | null;
+                calibrated: boolean;
+                calibrated_at: string | null;
+                memory_bytes: number | null;
+                pace: components["schemas"]["Pace"];
+                /** @description null: it is that of the calibration. */
+                pace_age_s: number | null;
+                threads: number;
+            };
+            memory: {
+                available_bytes: number | null;
+                /** @description What the process will show after one prompt of speed.prompt_tokens. */
+                first_prompt_bytes: number;
+                /**
+                 * @description tight: more than 85 % of what is available.
+                 * @enum {unknown}
+                 */
+                fit: "fits" | "tight" | "does_not_fit" | "unknown";
+                /** @description All sequences, their contexts full. */
+                kv_bytes: number;
+                kv_bytes_per_token: number;
+                /** @description The waterfall, from the bottom up: weights, kv_cache, scratch, program. */
+                parts: {
+                    bytes: number;
+                    /** @enum {unknown} */
+                    name: "weights" | "kv_cache" | "scratch" | "program";
+                    what: string;
+                }[];
+                program_bytes: number;
+                scratch_bytes: number;
+                total_bytes: number;
+                weights_bytes: number;
+            } | null;
+            model: string;
+            /** @description What this program would need to run the architecture. */
+            needs: string | null;
+            parameters: number | null;
+            prefill_chunk: number | null;
+            quantization: string | null;
+            speed: {
+                /** @description false: the interval is wide, and prefill is not known. */
+                calibrated: boolean;
+                decode_parts: components["schemas"]["EstimateParts"];
+                decode_tokens_per_second: components["schemas"]["Interval"];
+                decode_tokens_per_second_all: components["schemas"]["Interval"];
+                decode_tokens_per_second_full_context: components["schemas"]["Interval"];
+                kv_bytes_per_step: number;
+                note: string | null;
+                prefill_parts: components["schemas"]["EstimateParts"];
+                prefill_tokens_per_second: components["schemas"]["Interval"];
+                /** @description Depth of the decode figure and length of the prompt. */
+                prompt_tokens: number;
+                read_gbps: number | null;
+                ttft_ms: components["schemas"]["Interval"];
+                weight_bytes_per_step: number;
+            } | null;
+            supported: boolean;
+            /** @description Why not. */
+            supported_reason?: string;
+            what_if: components["schemas"]["WhatIf"];
+        };
+        /** @description Where the time goes, milliseconds. */
+        EstimateParts: {
+            [key: string]: number;
+        } | null;
         Health: {
             model: string | null;
             /** @enum {unknown} */
@@ -995,6 +1121,12 @@ export interface components {
             uptime_s: number;
             version: string;
         };
+        /** @description Between what a figure is expected to lie. */
+        Interval: {
+            high: number;
+            low: number;
+            mid: number;
+        } | null;
         LoadedModel: {
             architecture: string | null;
             backend: string | null;
@@ -1017,10 +1149,21 @@ export interface components {
             loaded: string | null;
             models: {
                 architecture: string | null;
+                /** @description false: the interval is wide, or there is no speed. */
+                calibrated: boolean;
                 context: number | null;
+                /** @description With one sequence of the context that the engine would choose. */
+                fit: {
+                    available_bytes: number | null;
+                    context: number;
+                    total_bytes: number;
+                    /** @enum {unknown} */
+                    verdict: "fits" | "tight" | "does_not_fit" | "unknown";
+                } | null;
                 loaded: boolean;
                 name: string;
                 parameters: number | null;
+                predicted_decode_tokens_per_second: components["schemas"]["Interval"];
                 /** @description Why it cannot be used. */
                 problem: string | null;
                 quantization: string | null;
@@ -1095,6 +1238,14 @@ export interface components {
         };
         OpenApi: Record<string, never>;
         OptimizationGuide: Record<string, never>;
+        /** @description How fast all threads together read memory, for several amounts that are read again and again, and compute. */
+        Pace: {
+            int8_gops: number;
+            int8_gops_high: number;
+            int8_gops_low: number;
+            n_threads: number;
+            read: Record<string, never>[];
+        } | null;
         Performance: {
             active_sequences: number | null;
             answers: {
@@ -1103,6 +1254,8 @@ export interface components {
                 length: number;
                 stop: number;
             };
+            /** @description What operations cost on this machine (llmind system --calibrate). */
+            calibration?: Record<string, never> | null;
             cpu: {
                 busy: number | null;
                 cgroup_cores: number | null;
@@ -1373,15 +1526,46 @@ export interface components {
                 os: string | null;
             };
         };
+        /** @description What trying a recommendation found. In the run that was proved: with proof_run_id and at. */
+        Proof: {
+            at?: string;
+            /** @enum {unknown} */
+            better: "higher" | "lower" | null;
+            blocks: number;
+            change_pct: number | null;
+            /** @description Percent. */
+            ci95: number[] | null;
+            /** @description The figure that change_pct and ci95 are about. */
+            compared: string | null;
+            proof_run_id?: string;
+            /** @description The run whose baseline it was tried against. */
+            proves: string;
+            /** @enum {unknown} */
+            reason: "better" | "worse" | "no_real_difference" | "too_wide" | "unstable" | "disturbed" | "failed";
+            recommendation: string;
+            /** @description 4 threads → 2: decode +31 % [95 % CI +27, +35], kept */
+            sentence: string;
+            /** @enum {unknown} */
+            verdict: "kept" | "rejected" | "unclear";
+        };
+        ProveRequest: {
+            /** @description Of A B B A, each in fresh processes. null: 5, or of a fast model as many as fit into half a minute, at most 20. More make the interval narrower. */
+            blocks?: number | null;
+            /** @description The id of a provable recommendation of the run, or any one configuration: threads=N, kv_bits=N, prefill_chunk=N, isa=NAME, concurrency=N, temperature=T, prefix_cache, high_temperature, low_temperature, short_response, long_response. */
+            recommendation: string;
+            /** @description As in ProfilingRequest. */
+            unload_current?: boolean | null;
+        };
         RecommendationApplied: {
             applied: Record<string, never>;
+            proof: null | components["schemas"]["Proof"];
+            /** @description Its newest proof kept it. */
+            proved: boolean;
             /** @enum {unknown} */
             takes_effect: "at_once" | "next_load" | "next_start";
             undo: components["schemas"]["SettingUndo"];
-        };
-        RecommendationChoice: {
-            /** @description Its id. */
-            recommendation: string;
+            /** @description Why it is not proved. */
+            warning: string | null;
         };
         /** @description docs/report.schema.json has all of it. */
         Report: {
@@ -1428,6 +1612,10 @@ export interface components {
             mode: string | null;
             model: string | null;
             prefill_tokens_per_second: number | null;
+            /** @description Of kind prove: what it found. */
+            proof: null | components["schemas"]["Proof"];
+            /** @description Of kind prove: the id of the run it is about, which may be deleted by now. */
+            proves: string | null;
             quantization?: string | null;
             saved: boolean;
             saved_reason?: string | null;
@@ -1526,6 +1714,60 @@ export interface components {
                 cached_tokens: number;
             };
             total_tokens: number;
+        };
+        /** @description Other weights, contexts and numbers of sequences. step_ms = bits[i].weights_ms[s] + sequences[s] * context / 1000 * attention_ms_per_1k[k] + fixed_ms[s], where s indexes coefficients.sequences and k coefficients.kv_bits: whoever moves a slider computes the same figures. */
+        WhatIf: {
+            bits: ({
+                bits: number;
+                current: boolean;
+                label: string;
+                /** @description Weights that one step of one sequence reads. */
+                streamed_bytes: number;
+                weight_bytes: number;
+                /** @description By coefficients.sequences. */
+                weights_ms: (number | null)[];
+            } & components["schemas"]["WhatIfRow"])[];
+            coefficients: {
+                /** @description Of one sequence, for 1,000 tokens of context. */
+                attention_ms_per_1k: (number | null)[];
+                fixed_ms: (number | null)[];
+                high: number | null;
+                kv_bits: number[];
+                kv_bytes_per_token: (number | null)[];
+                /** @description Factors on a speed: the interval. */
+                low: number | null;
+                model_context: number;
+                /** @description Scratch and program. */
+                other_bytes: number;
+                sequences: number[];
+            };
+            concurrency: ({
+                concurrency: number;
+                kv_bytes: number;
+            } & components["schemas"]["WhatIfRow"])[];
+            /** @description Of the tables of bits and of concurrency. */
+            context: number;
+            contexts: ({
+                context: number;
+                kv_bytes: number;
+            } & components["schemas"]["WhatIfRow"])[];
+            formula: string;
+            /** @enum {unknown} */
+            kv_bits: 8 | 16;
+            /** @enum {unknown} */
+            source: "calibration" | "two_term" | "measured" | "bytes";
+        } | null;
+        WhatIfRow: {
+            /** @description Of one sequence. */
+            decode_tokens_per_second: number | null;
+            /** @description Of all sequences together. */
+            decode_tokens_per_second_all: number | null;
+            /** @description [low, high] of decode_tokens_per_second. */
+            interval: number[] | null;
+            /** @description Of one decode step of all sequences. */
+            step_ms: number | null;
+            /** @description Memory: weights, KV cache, scratch and program. */
+            total_bytes: number;
         };
     };
     responses: never;
@@ -1806,6 +2048,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_models_id_estimate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a model would need here and how fast it would be (?ctx=, ?concurrency=, ?kv_bits=) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Estimate"];
                 };
             };
             /** @description What is wrong, and what to do */
@@ -2266,11 +2539,11 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["RecommendationChoice"];
+                "application/json": components["schemas"]["ApplyRequest"];
             };
         };
         responses: {
-            /** @description Writes the setting that a recommendation of this run is about; answers with its undo */
+            /** @description Writes the setting that a recommendation of this run is about; answers with its undo, and whether it was proved */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2365,6 +2638,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What is wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_api_profiling_runs_id_prove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ProveRequest"];
+            };
+        };
+        responses: {
+            /** @description Tries a recommendation of this run in turn with its baseline, in the background; the verdict is the new run's "proof", and is shown with the recommendation */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunStarted"];
+                };
             };
             /** @description What is wrong, and what to do */
             default: {

@@ -14,6 +14,9 @@ const model = (name: string, more: Partial<Model> = {}): Model => ({
   supported: true,
   loaded: false,
   problem: null,
+  fit: null,
+  predicted_decode_tokens_per_second: null,
+  calibrated: false,
   ...more,
 });
 

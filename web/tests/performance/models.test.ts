@@ -13,6 +13,9 @@ const model = (name: string, more: Partial<Model> = {}): Model => ({
   supported: true,
   loaded: false,
   problem: null,
+  fit: null,
+  predicted_decode_tokens_per_second: null,
+  calibrated: false,
   ...more,
 });
 const models = [model('a'), model('broken', { supported: false, problem: 'no weights' }), model('b', { loaded: true })];
