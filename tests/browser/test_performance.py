@@ -292,7 +292,7 @@ def test_live_figures_and_pause(server, page):
     open_page(page, server)
     for gauge in ("speed", "response", "memory", "cpu", "gpu", "temperature", "power", "frequency", "active", "queue", "kv"):
         expect(page.locator(f'[data-gauge="{gauge}"]')).to_be_visible()
-    page.wait_for_function("window.fed > 20")
+    wait_fed(page, 20)
     before = drawn(page)
     wait_fed(page, 20)
     assert drawn(page) != before
@@ -308,7 +308,7 @@ def test_live_charts_leak_nothing(server, page):
     feed(page, server)
     open_page(page, server)
     expect(page.get_by_role("img", name="CPU utilization")).to_be_visible()
-    wait_fed(page, 150)
+    wait_fed(page, 200)
     page.evaluate("window.feeding = false")
     heap, nodes, listeners = footprint(page)
     page.evaluate("window.feeding = true")

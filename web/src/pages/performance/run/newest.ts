@@ -8,9 +8,11 @@ export interface Newest {
   lost: Row | null; // the newest of all, when it has nothing
 }
 
+export const goesOn = (row: Row): boolean => row.status === 'running' || row.status === 'waiting';
+
 /* rows: of one kind, newest first. A comparison has no figure of its own in its row: its success says enough. */
 export function newestOf(rows: readonly Row[]): Newest {
-  const ended = rows.filter((row) => row.status !== 'running' && row.status !== 'waiting');
+  const ended = rows.filter((row) => !goesOn(row));
   const shown = ended.find((row) => row.status === 'success' || row.tokens_per_second != null) ?? null;
   const first = ended[0] ?? null;
   return { shown, lost: first !== shown ? first : null };

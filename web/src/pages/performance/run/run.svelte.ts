@@ -78,8 +78,9 @@ class RunWatch {
     try {
       const status = await get('/api/profiling/status');
       this.status = status;
-      if (!this.now) this.failure = null;
-      if (!this.now && status.running?.run_id) this.follow(status.running);
+      if (this.now || this.blocked || this.starting) return; // meanwhile
+      this.failure = null;
+      if (status.running?.run_id) this.follow(status.running);
     } catch (error) {
       if (!isAbort(error)) this.failure = error;
     }
