@@ -79,6 +79,7 @@ uint64_t pace_default_bytes(void)
 {
     struct memory_machine machine;
     memory_machine_read(&machine);
+    const uint64_t least = (uint64_t)4 * MIB;
     uint64_t bytes = 2 * cpu_info()->last_level_cache_bytes, room = (uint64_t)256 * MIB;
     if (machine.known)
         room = machine.available_bytes / 4;
@@ -90,7 +91,7 @@ uint64_t pace_default_bytes(void)
         bytes = (uint64_t)1024 * MIB;
     if (bytes > room)
         bytes = room;
-    return bytes > 4 * MIB ? bytes / MIB * MIB : 4 * MIB;
+    return bytes > least ? bytes / MIB * MIB : least;
 }
 
 int pacer_open(const struct pace_options *options, struct pacer **out, struct error *error)
