@@ -63,5 +63,3 @@ def proofs(run):
             "applied": applied, "setting_then": during, "setting_after_undo": after,
             "samples": {"threads": threads, "temperature": temperature}}
 
-
-CHECKS = {"proofs": proofs}

@@ -28,9 +28,12 @@ static const struct cli_spec spec = {
     .command = "estimate",
     .arguments = "MODEL [--ctx N] [--concurrency N] [--kv-bits 8] [--json]",
     .about =
-        "What a model would need on this machine and how fast it would be: memory part by part, decoding and\n"
-        "prefill with an interval, the longest context and the most sequences that fit. MODEL is an installed\n"
-        "model, a folder, or a config.json alone: no weights are read. Speeds are priced with this machine's\n"
+        "What a model would need on this machine and how fast it would be: memory part by part, decoding "
+        "and\n"
+        "prefill with an interval, the longest context and the most sequences that fit. MODEL is an "
+        "installed\n"
+        "model, a folder, or a config.json alone: no weights are read. Speeds are priced with this "
+        "machine's\n"
         "calibration (llmind system --calibrate) at the pace it has now, which is measured for a moment.",
     .options = options,
     .engine_options = true,
@@ -64,10 +67,10 @@ static void print_memory(const json_t *answer)
     }
     const char *fit = json_get_text(answer, "memory.fit", "unknown");
     printf("  %-9s %9s  %s (%s available)\n", "total", format_bytes(a, total),
-           strcmp(fit, "fits") == 0             ? "fits"
-           : strcmp(fit, "tight") == 0          ? "fits, but tightly"
-           : strcmp(fit, "does_not_fit") == 0   ? "does not fit"
-                                                : "whether it fits is not known",
+           strcmp(fit, "fits") == 0           ? "fits"
+           : strcmp(fit, "tight") == 0        ? "fits, but tightly"
+           : strcmp(fit, "does_not_fit") == 0 ? "does not fit"
+                                              : "whether it fits is not known",
            format_bytes(b, json_get_positive(answer, "memory.available_bytes")));
 }
 
@@ -92,7 +95,8 @@ static void print_speed(const json_t *answer, const char *name, const char *labe
         return;
     }
     printf("  %-34s %s %s  (%s to %s)\n", label, format_number(a, json_get_number(interval, "mid")), unit,
-           format_number(b, json_get_number(interval, "low")), format_number(c, json_get_number(interval, "high")));
+           format_number(b, json_get_number(interval, "low")),
+           format_number(c, json_get_number(interval, "high")));
 }
 
 static void print_what_if(const json_t *answer)
@@ -146,8 +150,8 @@ static void print_text(const json_t *answer)
     print_speed(answer, "ttft_ms", "time to first token, 512 tokens", "ms");
     const char *note = json_get_string(answer, "speed.note");
     if (note)
-        printf("  Note: %s%s.\n", json_get_bool(answer, "speed.calibrated", false) ? "" : "the interval is wide: ",
-               note);
+        printf("  Note: %s%s.\n",
+               json_get_bool(answer, "speed.calibrated", false) ? "" : "the interval is wide: ", note);
     print_what_if(answer);
 }
 

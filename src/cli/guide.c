@@ -169,10 +169,12 @@ static void print_models(const struct style *style, const json_t *guide)
         print_wrapped(reason, 2, "");
     else
         print_wrapped(
-            "Memory with a context of 8192 tokens. Speed at the beginning of a conversation: the read "
-            "bandwidth that was measured here divided by the bytes of the weights a token needs, times 0.8; "
-            "between brackets 0.6 of its lower quartile and "
-            "0.95 of the best.",
+            "Memory with a context of 8192 tokens. Speed at the beginning of a conversation, between "
+            "brackets what "
+            "it is expected to lie between: by this machine's calibration, or without one (llmind system "
+            "--calibrate) the measured read bandwidth divided by the bytes that a token needs, times 0.8 "
+            "(0.6 of "
+            "its lower quartile to 0.95 of the best).",
             2, "");
 }
 

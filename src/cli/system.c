@@ -1,5 +1,5 @@
-/* `llmind system`: what this machine is, what it was measured to do, which sensors it has; and the calibration
- * that estimates are priced with. */
+/* `llmind system`: what this machine is, what it was measured to do, which sensors it has; and the
+ * calibration that estimates are priced with. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -22,7 +22,14 @@
 #include "profile/json_put.h"
 #include "profile/table.h"
 
-enum { OPTION_JSON = 300, OPTION_CALIBRATE, OPTION_THOROUGH, OPTION_ISA, MAX_THREADS = 1024, SENSOR_MS = 200 };
+enum {
+    OPTION_JSON = 300,
+    OPTION_CALIBRATE,
+    OPTION_THOROUGH,
+    OPTION_ISA,
+    MAX_THREADS = 1024,
+    SENSOR_MS = 200
+};
 
 static const struct cli_option options[] = {
     {OPTION_CALIBRATE, 0, "calibrate", NULL, "measure what operations cost here, and keep it for estimates"},
@@ -35,9 +42,10 @@ static const struct cli_option options[] = {
 static const struct cli_spec spec = {
     .command = "system",
     .arguments = "[--calibrate [--thorough]] [--json]",
-    .about = "What this machine is and can do: processor, memory, measured ceilings, sensors, and whether it is\n"
-             "calibrated. --calibrate runs small made-up models through the real backend for about half a minute\n"
-             "and keeps what each kind of operation costs; estimates need it. Nothing else should run meanwhile.",
+    .about =
+        "What this machine is and can do: processor, memory, measured ceilings, sensors, and whether it is\n"
+        "calibrated. --calibrate runs small made-up models through the real backend for about half a minute\n"
+        "and keeps what each kind of operation costs; estimates need it. Nothing else should run meanwhile.",
     .options = options,
     .examples = "  llmind system\n"
                 "  llmind system --calibrate\n"
@@ -109,7 +117,8 @@ static json_t *machine_json(void)
     json_put_number(o, "last_level_cache_bytes",
                     cpu->last_level_cache_bytes ? (double)cpu->last_level_cache_bytes : NAN,
                     "this system does not tell");
-    json_put_number(o, "memory_bytes", memory.known ? (double)memory.total_bytes : NAN, "this system does not tell");
+    json_put_number(o, "memory_bytes", memory.known ? (double)memory.total_bytes : NAN,
+                    "this system does not tell");
     json_put_number(o, "memory_available_bytes", memory.known ? (double)memory.available_bytes : NAN,
                     "this system does not tell");
     json_put_number(o, "memory_limit_bytes", memory.limit_bytes ? (double)memory.limit_bytes : NAN,
@@ -143,7 +152,8 @@ static void print_bytes(const json_t *o, const char *name, const char *label)
         printf("  %-22s - (%s)\n", label, json_get_reason(o, name, "not known"));
 }
 
-static void print_figure(const json_t *o, const char *name, const char *label, const char *unit, double factor)
+static void print_figure(const json_t *o, const char *name, const char *label, const char *unit,
+                         double factor)
 {
     char number[FORMAT_MAX];
     double value = json_get_number(o, name);
@@ -183,11 +193,12 @@ static void print_calibration(const json_t *root)
         return;
     }
     char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
-    printf("  of %s, %s, %.0f threads; whole small models were predicted within %s (decode) and %s (prefill)\n",
-           json_get_text(calibration, "measured", ""), json_get_text(calibration, "isa", ""),
-           json_get_number(calibration, "n_threads"),
-           format_percent(a, 2 * json_get_number(calibration, "decode_spread")),
-           format_percent(b, 2 * json_get_number(calibration, "prefill_spread")));
+    printf(
+        "  of %s, %s, %.0f threads; whole small models were predicted within %s (decode) and %s (prefill)\n",
+        json_get_text(calibration, "measured", ""), json_get_text(calibration, "isa", ""),
+        json_get_number(calibration, "n_threads"),
+        format_percent(a, 2 * json_get_number(calibration, "decode_spread")),
+        format_percent(b, 2 * json_get_number(calibration, "prefill_spread")));
     struct table table;
     /* stated for CALIBRATION_GOPS, shown for the pace that this machine had */
     double gops = json_get_number(calibration, "pace.int8_gops") * 1000 / CALIBRATION_GOPS;
@@ -276,7 +287,8 @@ int cli_system(int argc, char **argv)
     json_t *ceilings = NULL;
     int status = wants ? run_calibration(isa, threads, thorough, &error) : 0;
     if (!status)
-        status = ceilings_measure(&(struct ceilings_options){.n_threads = threads, .isa = isa}, &ceilings, &error);
+        status =
+            ceilings_measure(&(struct ceilings_options){.n_threads = threads, .isa = isa}, &ceilings, &error);
     if (status)
         return cli_failed("system", &error);
     json_t *root = json_object();

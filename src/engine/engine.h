@@ -56,9 +56,10 @@ int engine_open(const struct engine_options *options, struct engine **out, struc
  * plan, the options, the memory. The same errors. */
 int engine_check(const struct engine_options *options, struct error *error);
 
-/* What an engine with these options would be, for a plan alone: `model` is not looked at, nothing is opened and
- * nothing is held against this machine's memory. model_context: the model's own, 0 unknown. Errors: options that
- * engine_open would refuse for what they are, ERROR_UNSUPPORTED (the backend cannot run the plan). */
+/* What an engine with these options would be, for a plan alone: `model` is not looked at, nothing is opened
+ * and nothing is held against this machine's memory. model_context: the model's own, 0 unknown. Errors:
+ * options that engine_open would refuse for what they are, ERROR_UNSUPPORTED (the backend cannot run the
+ * plan). */
 struct plan;
 struct engine_sizes {
     uint32_t context, max_sequences, prefill_chunk, kv_bits; /* what the options come to */

@@ -62,9 +62,8 @@ static bool read_query(struct http_exchange *exchange, struct estimate_options *
                            (int)kv_bits);
         return false;
     }
-    *out = (struct estimate_options){.context = (uint32_t)context,
-                                     .concurrency = (uint32_t)concurrency,
-                                     .kv_bits = (uint32_t)kv_bits};
+    *out = (struct estimate_options){
+        .context = (uint32_t)context, .concurrency = (uint32_t)concurrency, .kv_bits = (uint32_t)kv_bits};
     return true;
 }
 

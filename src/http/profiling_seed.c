@@ -259,10 +259,9 @@ json_t *profiling_seed_run(const json_t *row)
     double memory = json_get_positive(report, "machine.memory_limit_bytes");
     if (isnan(memory))
         memory = json_get_positive(report, "machine.memory_bytes");
-    json_t *models =
-        estimate_models(json_get_object(report, "ceilings"),
-                        json_get_is(report, "machine.cpu", cpu_info()->name),
-                        memory < 1e15 ? (uint64_t)memory : 0);
+    json_t *models = estimate_models(json_get_object(report, "ceilings"),
+                                     json_get_is(report, "machine.cpu", cpu_info()->name),
+                                     memory < 1e15 ? (uint64_t)memory : 0);
     json_object_set_new(out, "profiling_results", prompt_tests(report));
     json_object_set_new(out, "optimization_configs", configurations(report));
     put_same(out, "analysis", report, "analysis");

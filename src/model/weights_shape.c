@@ -39,10 +39,10 @@ int weights_shape_matrix(struct weights *weights, const char *module, struct wei
     } else {
         uint64_t row_bits = (uint64_t)out->cols * out->bits;
         if (out->cols % out->group_size || row_bits % 32)
-            return weights->status =
-                       error_set(weights->error, ERROR_INVALID,
-                                 "config.json: quantization: %.100s has rows of %u that groups of %u do not fill",
-                                 module, out->cols, out->group_size);
+            return weights->status = error_set(
+                       weights->error, ERROR_INVALID,
+                       "config.json: quantization: %.100s has rows of %u that groups of %u do not fill",
+                       module, out->cols, out->group_size);
         out->type = out->format == WEIGHT_AFFINE ? weights->type : SCALAR_U8;
         out->row_bytes = (size_t)(row_bits / 8);
     }

@@ -108,9 +108,8 @@ static int check_weight(const struct checker *checker, const struct weight *weig
     bool data = checker->plan->shapes_only || (weight && weight->data);
     if (!weight || !data || weight->rows == 0 || weight->cols == 0 || weight->n_experts == 0)
         return fail(checker, "has no weight");
-    if (weight->format != WEIGHT_DENSE &&
-        (weight->group_size == 0 || weight->cols % weight->group_size ||
-         (!weight->scales && !checker->plan->shapes_only)))
+    if (weight->format != WEIGHT_DENSE && (weight->group_size == 0 || weight->cols % weight->group_size ||
+                                           (!weight->scales && !checker->plan->shapes_only)))
         return fail(checker, "the weight's groups do not fill its rows");
     if (weight->format == WEIGHT_AFFINE && !weight->biases && !checker->plan->shapes_only)
         return fail(checker, "an affine weight has no biases");

@@ -1,4 +1,5 @@
-/* What-if behind a run: the coefficients it forecast, anchored by what it measured. Reads the report alone. */
+/* What-if behind a run: the coefficients it forecast, anchored by what it measured. Reads the report alone.
+ */
 #include <math.h>
 
 #include "profile/analysis_internal.h"

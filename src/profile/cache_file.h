@@ -12,8 +12,9 @@
 
 #include "base/error.h"
 
-/* The entry's value with this key (new reference) and when it was stored, or NULL. name: "ceilings" is the file
- * ceilings.json and the member of its entries. other: whether there are entries with other keys; may be NULL. */
+/* The entry's value with this key (new reference) and when it was stored, or NULL. name: "ceilings" is the
+ * file ceilings.json and the member of its entries. other: whether there are entries with other keys; may be
+ * NULL. */
 json_t *cache_file_recall(const char *name, const char *key, int64_t *at_s, bool *other);
 /* Replaces the entry of this key. Errors: ERROR_NOT_FOUND (no cache folder), ERROR_IO, ERROR_MEMORY. */
 int cache_file_remember(const char *name, const char *key, int64_t now_s, const json_t *value,

@@ -182,10 +182,8 @@ int calibrate(const struct calibrate_options *options, struct calibration *out, 
     if (!c.collected)
         return error_memory(error, "a calibration", CALIBRATE_FIGURES * sizeof *c.collected);
     int status = trial_pool_open(pace_default_bytes(), false, &c.pool, error);
-    struct pace_options pace = {.n_threads = c.n_threads,
-                                .isa = options->isa,
-                                .pool = c.pool.data,
-                                .bytes = c.pool.bytes};
+    struct pace_options pace = {
+        .n_threads = c.n_threads, .isa = options->isa, .pool = c.pool.data, .bytes = c.pool.bytes};
     if (!status)
         status = pacer_open(&pace, &c.pacer, error);
     if (!status)

@@ -1,8 +1,8 @@
 /* Measures what calibration.h describes: small plans (trial.h) run by the real backend, in rounds, each time
  * the least of all rounds, the pace of the machine beside them. Nothing of it is from a model file.
  *
- * About half a minute on two cores; while it runs nothing else should. At the end whole small models that were
- * not used for anything before are predicted and timed: that is where intervals come from.
+ * About half a minute on two cores; while it runs nothing else should. At the end whole small models that
+ * were not used for anything before are predicted and timed: that is where intervals come from.
  */
 #ifndef LLMIND_PROFILE_CALIBRATE_H
 #define LLMIND_PROFILE_CALIBRATE_H

@@ -37,7 +37,7 @@ void calibrate_keep(struct calibrating *c, double *figure, double value);
 double calibrate_slower(struct calibrating *c);
 
 /* Each measures its part once more, in one round. Errors: those of trials. */
-int calibrate_rows(struct calibrating *c);                                 /* stages, rows, sampling */
+int calibrate_rows(struct calibrating *c);                                      /* stages, rows, sampling */
 int calibrate_product(struct calibrating *c, struct calibration_product *item); /* in the cache */
 int calibrate_attention(struct calibrating *c, struct calibration_attention *item);
 /* Over more than the caches hold: how computing and reading overlap. After the others. */

@@ -51,7 +51,7 @@ static int time_rows(struct calibrating *c, enum plan_op_kind kind)
             status = ERROR_INTERNAL;
         else
             calibrate_keep(c, many ? &c->out->rows_ns[kind] : &c->out->row_ns[kind],
-                                 ms * 1e6 * threads_for(c, rows) / ((double)rows * WIDTH * ROW_OPS));
+                           ms * 1e6 * threads_for(c, rows) / ((double)rows * WIDTH * ROW_OPS));
     }
     trial_close(trial);
     arena_free(&arena);
@@ -183,8 +183,8 @@ static double solve_overlap(double x, double y)
 
 enum { PAIRS = 7 };
 
-/* Steps and readings of as many bytes in turn. *y: the step's time in units of reading; *x: what its computing
- * alone would take, in the same unit. */
+/* Steps and readings of as many bytes in turn. *y: the step's time in units of reading; *x: what its
+ * computing alone would take, in the same unit. */
 static int time_pairs(struct calibrating *c, struct trial *trial, const struct trial_step *step, double bytes,
                       double computing_ms, double other, double *x, double *y)
 {
@@ -272,16 +272,18 @@ static int time_attention(struct calibrating *c, struct trial *trial, const stru
     store.outputs_each = 0;
     if (status)
         return status;
-    double one_ms = calibrate_step_ms(c, trial, &one, SHORT_S), many_ms = calibrate_step_ms(c, trial, &many, SHORT_S);
+    double one_ms = calibrate_step_ms(c, trial, &one, SHORT_S),
+           many_ms = calibrate_step_ms(c, trial, &many, SHORT_S);
     double store_ms = calibrate_step_ms(c, trial, &store, SHORT_S / 2);
     if (isnan(one_ms) || isnan(many_ms) || isnan(store_ms))
         return ERROR_INTERNAL;
     double other = 2.0 * shape->layers * c->out->stage_us / 1e3;
     double met = (double)CHUNK * (DEPTH - CHUNK) + CHUNK * (CHUNK + 1) / 2.0;
-    calibrate_keep(c, &item->decode_ns, fmax(one_ms - other, 0.2 * one_ms) * 1e6 /
-                                               ((DEPTH + 1.0) * shape->kv_heads * shape->layers));
+    calibrate_keep(c, &item->decode_ns,
+                   fmax(one_ms - other, 0.2 * one_ms) * 1e6 /
+                       ((DEPTH + 1.0) * shape->kv_heads * shape->layers));
     calibrate_keep(c, &item->prefill_ns,
-                         fmax(many_ms - store_ms, 0.2 * many_ms) * 1e6 / (met * shape->heads * shape->layers));
+                   fmax(many_ms - store_ms, 0.2 * many_ms) * 1e6 / (met * shape->heads * shape->layers));
     double columns = 2.0 * shape->kv_heads * shape->head_dim * CHUNK * shape->layers;
     double stored_ns = store_ms * 1e6 * threads_for(c, CHUNK) / columns;
     calibrate_keep(c, &c->out->rows_ns[PLAN_KV_STORE], stored_ns);

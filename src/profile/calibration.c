@@ -18,8 +18,8 @@ void calibration_key(char out[CALIBRATION_KEY], const char *isa, uint32_t n_thre
     const char *commit = version_commit();
     struct peak peak = {.isa = "none"};
     (void)peak_find(isa, &peak);
-    snprintf(out, CALIBRATION_KEY, "%s, %u of %u cores, quota %.2f, %u threads, %s, %s %s, method %d", cpu->name,
-             (unsigned)cpu->cores_allowed, (unsigned)cpu->cores_online, cpu->quota_cores,
+    snprintf(out, CALIBRATION_KEY, "%s, %u of %u cores, quota %.2f, %u threads, %s, %s %s, method %d",
+             cpu->name, (unsigned)cpu->cores_allowed, (unsigned)cpu->cores_online, cpu->quota_cores,
              (unsigned)(n_threads ? n_threads : cpu_usable_threads()), peak.isa, version_number(),
              commit ? commit : "", CALIBRATION_METHOD);
 }

@@ -1,14 +1,14 @@
-/* What operations cost on this machine, in units that another plan can be priced with. Measured by calibrate.h,
- * kept in <cache>/calibration.json, used by forecast.h.
+/* What operations cost on this machine, in units that another plan can be priced with. Measured by
+ * calibrate.h, kept in <cache>/calibration.json, used by forecast.h.
  *
  * A product of a weight matrix and n rows takes, where its weights lie in the core's own cache, `ns[n]` per
  * number of the matrix (all threads together); and where they have to come from further away,
  *
  *     t = (computing ^ p + reading ^ p) ^ (1 / p),    reading = bytes / read bandwidth
  *
- * between the larger of the two (p large: they overlap) and their sum (p = 1), with p measured per format over
- * more weights than the caches hold. So the same few numbers price a model in memory and one in the cache, on a
- * quiet machine and beside somebody else. Attention likewise.
+ * between the larger of the two (p large: they overlap) and their sum (p = 1), with p measured per format
+ * over more weights than the caches hold. So the same few numbers price a model in memory and one in the
+ * cache, on a quiet machine and beside somebody else. Attention likewise.
  *
  * Every time is taken beside passes of pure computing (pace.h) and stated for a machine that computes
  * CALIBRATION_GOPS: a host that gave others half of its cores meanwhile spoils neither the entry nor what is
@@ -31,7 +31,7 @@ enum {
     CALIBRATION_MAX_ATTENTION = 48,
     CALIBRATION_KEY = 512,
     CALIBRATION_GOPS = 1000, /* int8 operations a second, in 1e9, that all times are stated for */
-    CALIBRATION_METHOD = 2 /* of measuring: another one's files are ignored */
+    CALIBRATION_METHOD = 2   /* of measuring: another one's files are ignored */
 };
 
 /* Rows for which products are measured: 1, 2, 4, 8, 16, 32, 128, 512. */
@@ -64,20 +64,20 @@ struct calibration {
     /* Operations on rows alone: ns per column of a row, of one thread, for a single row and for many. 0: the
      * kind is not one of them. */
     double row_ns[PLAN_OP_KINDS], rows_ns[PLAN_OP_KINDS];
-    double stage_us;      /* handing one stage of a step on to the next */
-    double sample_ns;     /* per entry of the vocabulary: looking for the next token */
-    struct pace pace;     /* of the last round */
+    double stage_us;  /* handing one stage of a step on to the next */
+    double sample_ns; /* per entry of the vocabulary: looking for the next token */
+    struct pace pace; /* of the last round */
     /* How far predictions for whole small models, made with these numbers, were from their measured times:
      * standard deviation of the logarithm, and its mean. */
     double decode_spread, decode_bias, prefill_spread, prefill_bias;
 };
 
-/* What a calibration depends on: processor, cores, quota, threads, ISA, program version, method. isa NULL: the
- * best here; n_threads 0: as the engine would. */
+/* What a calibration depends on: processor, cores, quota, threads, ISA, program version, method. isa NULL:
+ * the best here; n_threads 0: as the engine would. */
 void calibration_key(char out[CALIBRATION_KEY], const char *isa, uint32_t n_threads);
 
-/* The one for this machine, or false with why there is none: never measured, or for another machine, version or
- * number of threads, or a file that cannot be used. */
+/* The one for this machine, or false with why there is none: never measured, or for another machine, version
+ * or number of threads, or a file that cannot be used. */
 bool calibration_load(const char *isa, uint32_t n_threads, struct calibration *out, char *reason,
                       size_t capacity);
 /* Keeps it beside those with other keys. Errors: ERROR_IO, ERROR_NOT_FOUND (no cache folder). */

@@ -16,10 +16,11 @@ bool calibration_load(const char *isa, uint32_t n_threads, struct calibration *o
     bool found = json && calibration_from_json(json, out) && strcmp(out->key, key) == 0;
     if (!found)
         snprintf(reason, capacity, "%s; run: llmind system --calibrate",
-                 json    ? "the stored calibration cannot be read"
-                 : other ? "the stored calibrations are of another machine, program version, instruction set or "
-                           "number of threads"
-                         : "this machine was not calibrated yet");
+                 json ? "the stored calibration cannot be read"
+                 : other
+                     ? "the stored calibrations are of another machine, program version, instruction set or "
+                       "number of threads"
+                     : "this machine was not calibrated yet");
     json_decref(json);
     return found;
 }

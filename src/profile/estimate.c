@@ -47,10 +47,10 @@ static uint64_t pages_for(uint64_t tokens, const struct engine_sizes *sizes)
 static void find_limits(const struct engine_sizes *sizes, uint64_t available, struct estimate *out)
 {
     uint64_t fixed = out->weight_bytes + out->scratch_bytes + out->program_bytes;
-    out->fit = available == UINT64_MAX                                     ? ESTIMATE_FIT_UNKNOWN
-               : out->total_bytes > available                              ? ESTIMATE_DOES_NOT_FIT
+    out->fit = available == UINT64_MAX                                      ? ESTIMATE_FIT_UNKNOWN
+               : out->total_bytes > available                               ? ESTIMATE_DOES_NOT_FIT
                : (double)out->total_bytes > TIGHT_SHARE * (double)available ? ESTIMATE_TIGHT
-                                                                           : ESTIMATE_FITS;
+                                                                            : ESTIMATE_FITS;
     out->max_context = out->max_concurrency = 0;
     if (available == UINT64_MAX || fixed >= available)
         return;
@@ -112,7 +112,8 @@ void estimate_factors(const struct calibration *calibration, bool prefill, doubl
 static const struct estimate_interval unknown = {NAN, NAN, NAN};
 
 /* rate(which) at three paces, times the calibration's own interval. */
-static struct estimate_interval widen(const double rates[3], const struct calibration *calibration, bool prefill)
+static struct estimate_interval widen(const double rates[3], const struct calibration *calibration,
+                                      bool prefill)
 {
     double low, mid, high;
     estimate_factors(calibration, prefill, &low, &mid, &high);
@@ -129,8 +130,9 @@ static struct plan_step decode_step(const struct estimate *estimate, uint32_t de
                               .kv_bits = estimate->kv_bits};
 }
 
-static struct estimate_interval forecast_decode(const struct plan *plan, const struct estimate_machine *machine,
-                                                uint32_t depth, struct estimate *out, struct forecast *parts)
+static struct estimate_interval forecast_decode(const struct plan *plan,
+                                                const struct estimate_machine *machine, uint32_t depth,
+                                                struct estimate *out, struct forecast *parts)
 {
     double rates[3];
     struct plan_step step = decode_step(out, depth);
@@ -146,8 +148,8 @@ static struct estimate_interval forecast_decode(const struct plan *plan, const s
     return widen(rates, &machine->calibration, false);
 }
 
-static struct estimate_interval forecast_prompt(const struct plan *plan, const struct estimate_machine *machine,
-                                                struct estimate *out)
+static struct estimate_interval forecast_prompt(const struct plan *plan,
+                                                const struct estimate_machine *machine, struct estimate *out)
 {
     double rates[3];
     for (int which = -1; which <= 1; which++) {

@@ -1,9 +1,9 @@
-/* What a model would need here and how fast it would be, before a byte of its weights is there: its plan's own
- * costs (plan/cost.c), priced with this machine's calibration at its pace (forecast.h).
+/* What a model would need here and how fast it would be, before a byte of its weights is there: its plan's
+ * own costs (plan/cost.c), priced with this machine's calibration at its pace (forecast.h).
  *
- * Without a calibration the speed of decoding is the read bandwidth divided by the bytes of a token, times 0.60,
- * 0.80 and 0.95: what decoding of dense 4-bit models was measured to get of the probe beside it with this
- * program; and there is no figure for prefill. The answer says which of the two it is.
+ * Without a calibration the speed of decoding is the read bandwidth divided by the bytes of a token, times
+ * 0.60, 0.80 and 0.95: what decoding of dense 4-bit models was measured to get of the probe beside it with
+ * this program; and there is no figure for prefill. The answer says which of the two it is.
  *
  * docs/estimates.md has the method and how well it does.
  */
@@ -41,8 +41,7 @@ struct estimate_interval {
 enum estimate_fit { ESTIMATE_FITS, ESTIMATE_TIGHT, ESTIMATE_DOES_NOT_FIT, ESTIMATE_FIT_UNKNOWN };
 
 struct estimate {
-    uint32_t context, concurrency, kv_bits, prefill_chunk, prompt, n_phases, model_context,
-        page_tokens;
+    uint32_t context, concurrency, kv_bits, prefill_chunk, prompt, n_phases, model_context, page_tokens;
     bool shapes_only;
 
     /* memory, when all sequences are as long as they may be */
@@ -53,7 +52,7 @@ struct estimate {
 
     /* speed */
     bool calibrated;
-    char reason[ESTIMATE_REASON]; /* why a speed is NaN, or why the interval is wide */
+    char reason[ESTIMATE_REASON];            /* why a speed is NaN, or why the interval is wide */
     struct estimate_interval decode;         /* tokens/s of one sequence, `prompt` tokens deep */
     struct estimate_interval decode_all;     /* of all sequences together */
     struct estimate_interval decode_deepest; /* of one sequence, at the end of its context */
@@ -91,8 +90,8 @@ json_t *estimate_json(const struct estimate *estimate, const struct model *model
 /* The whole answer: `path` is a folder (with or without weights) or a config.json; unsupported architectures
  * are an answer too ("supported": false with what they need). *out: a new reference. Errors: ERROR_NOT_FOUND,
  * ERROR_INVALID and others of reading the file; those of estimate_model. */
-int estimate_path(const char *path, const char *name, const struct estimate_options *options, uint32_t n_threads,
-                  enum estimate_pace how, json_t **out, struct error *error);
+int estimate_path(const char *path, const char *name, const struct estimate_options *options,
+                  uint32_t n_threads, enum estimate_pace how, json_t **out, struct error *error);
 
 /* For a list: {"fit": {"verdict", "total_bytes", "available_bytes"}, "decode_tokens_per_second": {"low",
  * "mid", "high"} | null with reason, "calibrated"}, with the engine's own context and one sequence. Costs a

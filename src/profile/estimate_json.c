@@ -173,9 +173,9 @@ static json_t *unsupported_json(const json_t *config, const char *name, const st
     json_put_string(o, "supported_reason", problem->message, "");
     json_put_string(o, "architecture", architecture, "not known");
     json_put_string(o, "needs", needs, "nobody has written this architecture down as a plan yet");
-    static const char *const nulls[] = {"quantization", "parameters",    "from",   "context", "concurrency",
-                                        "kv_bits",      "prefill_chunk", "memory", "limits",  "speed",
-                                        "what_if"};
+    static const char *const nulls[] = {"quantization", "parameters", "from",          "context",
+                                        "concurrency",  "kv_bits",    "prefill_chunk", "memory",
+                                        "limits",       "speed",      "what_if"};
     for (size_t i = 0; i < sizeof nulls / sizeof *nulls; i++)
         json_put_null(o, nulls[i], reason);
     json_object_set_new(o, "machine", estimate_machine_json(machine));
@@ -183,8 +183,8 @@ static json_t *unsupported_json(const json_t *config, const char *name, const st
 }
 
 static int answer(const struct model *model, const json_t *config, const char *name,
-                  const struct estimate_options *options, const struct estimate_machine *machine, json_t **out,
-                  struct error *error)
+                  const struct estimate_options *options, const struct estimate_machine *machine,
+                  json_t **out, struct error *error)
 {
     struct estimate estimate;
     struct what_if what_if;
@@ -212,8 +212,8 @@ static uint64_t step_bytes(const struct model *model)
     return (uint64_t)(cost.weight_bytes + cost.kv_read_bytes);
 }
 
-int estimate_path(const char *path, const char *name, const struct estimate_options *options, uint32_t n_threads,
-                  enum estimate_pace how, json_t **out, struct error *error)
+int estimate_path(const char *path, const char *name, const struct estimate_options *options,
+                  uint32_t n_threads, enum estimate_pace how, json_t **out, struct error *error)
 {
     json_t *config;
     struct model *model = NULL;
@@ -287,7 +287,8 @@ static struct kept *open_kept(const char *path)
         return NULL;
     snprintf(kept->path, sizeof kept->path, "%s", path);
     kept->changed = status.st_mtim;
-    if (model_shape_read(path, &config, &error) || model_shape_compile(config, "listed", &kept->model, &error))
+    if (model_shape_read(path, &config, &error) ||
+        model_shape_compile(config, "listed", &kept->model, &error))
         snprintf(kept->reason, sizeof kept->reason, "%.200s", error.message);
     json_decref(config);
     kept_free(list.models[slot]);

@@ -53,16 +53,16 @@ static bool wants_measuring(const char *isa, uint32_t n_threads, enum estimate_p
 {
     uint64_t most = pace_default_bytes();
     bool reaches = last.bytes >= (bytes && bytes < most ? bytes : most);
-    return how == ESTIMATE_PACE_NOW ||
-           (how == ESTIMATE_PACE_RECENT &&
-            !(serves(isa, n_threads) && reaches && age_s() < ESTIMATE_PACE_RECENT_S));
+    return how == ESTIMATE_PACE_NOW || (how == ESTIMATE_PACE_RECENT && !(serves(isa, n_threads) && reaches &&
+                                                                         age_s() < ESTIMATE_PACE_RECENT_S));
 }
 
 static void read_pace(const char *isa, enum estimate_pace how, uint64_t bytes, struct estimate_machine *out)
 {
     struct error error = {0};
     pthread_mutex_lock(&last.lock);
-    int status = wants_measuring(isa, out->n_threads, how, bytes) ? take(isa, out->n_threads, bytes, &error) : 0;
+    int status =
+        wants_measuring(isa, out->n_threads, how, bytes) ? take(isa, out->n_threads, bytes, &error) : 0;
     if (!status && serves(isa, out->n_threads) && age_s() < ESTIMATE_PACE_AGE_S) {
         out->pace = last.pace;
         out->pace_age_s = age_s();
@@ -106,7 +106,8 @@ json_t *estimate_machine_json(const struct estimate_machine *machine)
     else
         json_put_null(o, "pace", machine->pace_reason);
     json_put_number(o, "pace_age_s", machine->pace_age_s,
-                    machine->paced ? "not measured now: it is that of the calibration" : machine->pace_reason);
+                    machine->paced ? "not measured now: it is that of the calibration"
+                                   : machine->pace_reason);
     json_put_integer(o, "threads", machine->n_threads);
     if (machine->memory_bytes < UINT64_MAX)
         json_put_integer(o, "memory_bytes", machine->memory_bytes);

@@ -1,5 +1,5 @@
-/* The machine as estimates see it: its calibration, its pace, its memory. One process reads it once and lets it
- * age; nobody measures for a list.
+/* The machine as estimates see it: its calibration, its pace, its memory. One process reads it once and lets
+ * it age; nobody measures for a list.
  */
 #ifndef LLMIND_PROFILE_ESTIMATE_MACHINE_H
 #define LLMIND_PROFILE_ESTIMATE_MACHINE_H
@@ -16,7 +16,7 @@ struct estimate_machine {
     bool calibrated, paced;
     struct calibration calibration;
     struct pace pace;
-    double pace_age_s; /* NaN: it is that of the calibration */
+    double pace_age_s;                        /* NaN: it is that of the calibration */
     char calibration_reason[ESTIMATE_REASON]; /* why not calibrated */
     char pace_reason[ESTIMATE_REASON];        /* why there is no pace at all */
     uint64_t memory_bytes, available_bytes;   /* the smaller of machine and limit; UINT64_MAX: unknown */

@@ -75,15 +75,16 @@ static json_t *shape_config(const struct shape *shape, uint32_t bits)
     json_t *config = json_pack(
         "{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:b}", "model_type", shape->model_type,
         "hidden_size", (int)shape->hidden, "num_hidden_layers", (int)shape->layers, "intermediate_size",
-        (int)shape->ffn, "num_attention_heads", (int)shape->heads, "num_key_value_heads", (int)shape->kv_heads,
-        "head_dim", (int)shape->head_dim, "vocab_size", (int)shape->vocab, "max_position_embeddings",
-        (int)shape->context, "rope_theta", 1e6, "rms_norm_eps", 1e-6, "tie_word_embeddings", (int)shape->tied);
+        (int)shape->ffn, "num_attention_heads", (int)shape->heads, "num_key_value_heads",
+        (int)shape->kv_heads, "head_dim", (int)shape->head_dim, "vocab_size", (int)shape->vocab,
+        "max_position_embeddings", (int)shape->context, "rope_theta", 1e6, "rms_norm_eps", 1e-6,
+        "tie_word_embeddings", (int)shape->tied);
     if (shape->experts)
-        json_object_update_new(config, json_pack("{s:i, s:i, s:i, s:b, s:i, s:[]}", "num_experts",
-                                                 (int)shape->experts, "num_experts_per_tok", (int)shape->active,
-                                                 "moe_intermediate_size", (int)shape->expert_ffn,
-                                                 "norm_topk_prob", 1, "decoder_sparse_step", 1,
-                                                 "mlp_only_layers"));
+        json_object_update_new(config,
+                               json_pack("{s:i, s:i, s:i, s:b, s:i, s:[]}", "num_experts",
+                                         (int)shape->experts, "num_experts_per_tok", (int)shape->active,
+                                         "moe_intermediate_size", (int)shape->expert_ffn, "norm_topk_prob", 1,
+                                         "decoder_sparse_step", 1, "mlp_only_layers"));
     json_t *out = config ? model_shape_requantize(config, bits, GROUP) : NULL;
     json_decref(config);
     return out;
@@ -129,8 +130,8 @@ static void read_machine(const json_t *ceilings, bool own, struct estimate_machi
              "the read bandwidth of this machine was not measured yet");
     if (!own || !out->paced)
         return;
-    out->calibrated = calibration_load(NULL, 0, &out->calibration, out->calibration_reason,
-                                       sizeof out->calibration_reason);
+    out->calibrated =
+        calibration_load(NULL, 0, &out->calibration, out->calibration_reason, sizeof out->calibration_reason);
     out->pace.gops = out->calibration.pace.gops;
     out->pace.gops_low = out->calibration.pace.gops_low;
     out->pace.gops_high = out->calibration.pace.gops_high;
@@ -168,16 +169,16 @@ static json_t *model_json(const struct shape *shape, uint32_t bits, const struct
 }
 
 /* New reference; NULL: it cannot be had, which no shape here is. *slow: slower than one reads. */
-static json_t *one_model(size_t i, uint32_t bits, const struct estimate_machine *machine, uint64_t memory_bytes,
-                         bool *slow)
+static json_t *one_model(size_t i, uint32_t bits, const struct estimate_machine *machine,
+                         uint64_t memory_bytes, bool *slow)
 {
     struct model *model;
     struct estimate estimate;
     json_t *o = NULL;
     if (estimate_shape_model(i, bits, &model, NULL))
         return NULL;
-    if (estimate_model(model, &(struct estimate_options){.context = ESTIMATE_CONTEXT}, machine, &estimate, NULL) ==
-            0 &&
+    if (estimate_model(model, &(struct estimate_options){.context = ESTIMATE_CONTEXT}, machine, &estimate,
+                       NULL) == 0 &&
         (double)estimate.total_bytes <= MEMORY_SHARE * (double)memory_bytes)
         o = model_json(&shapes[i], bits, &estimate);
     *slow = estimate.decode.mid < READING_TPS; /* not known: not slow */

@@ -48,7 +48,8 @@ static void price_experts(struct pricing *pricing, const struct plan_op *op, dou
     double each = rows * active / distinct;
     const struct weight *const weights[] = {op->experts.gate, op->experts.up, op->experts.down};
     for (int i = 0; i < 3; i++)
-        price_product(pricing, weights[i], distinct / n, each, (double)weight_bytes(weights[i]) * distinct / n);
+        price_product(pricing, weights[i], distinct / n, each,
+                      (double)weight_bytes(weights[i]) * distinct / n);
 }
 
 /* Rows are shared out among the threads; a single one has one thread. */
@@ -145,8 +146,7 @@ bool forecast_step(const struct forecast_machine *machine, const struct plan *pl
         price(&pricing, &plan->ops[i]);
     out->stages_ms = n_phases * calibration->stage_us * pricing.slower / 1e3;
     out->sampling_ms = step->n_outputs * (double)plan->vocab * calibration->sample_ns * pricing.slower / 1e6;
-    out->total_ms =
-        out->products_ms + out->attention_ms + out->rows_ms + out->stages_ms + out->sampling_ms;
+    out->total_ms = out->products_ms + out->attention_ms + out->rows_ms + out->stages_ms + out->sampling_ms;
     return pricing.possible && isfinite(out->total_ms) && out->total_ms > 0;
 }
 

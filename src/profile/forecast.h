@@ -1,5 +1,5 @@
-/* What a step of a plan would take on this machine: the plan's operations priced with a calibration, at a pace.
- * Pure: nothing is run and nothing is read.
+/* What a step of a plan would take on this machine: the plan's operations priced with a calibration, at a
+ * pace. Pure: nothing is run and nothing is read.
  */
 #ifndef LLMIND_PROFILE_FORECAST_H
 #define LLMIND_PROFILE_FORECAST_H

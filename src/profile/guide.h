@@ -22,9 +22,9 @@ int guide_read(const char *topic, const json_t *ceilings, json_t **out, struct e
 /* Which well-known models fit this machine, and how fast they would be: [{"model", "size", "bytes",
  * "weight_bytes", "kv_bytes", "context", "performance": "41 tok/s (36-44)", "decode_tokens_per_second":
  * {"low", "mid", "high"}, "use_case"}], from their configurations' plans, the measured read bandwidth, the
- * memory that is there and, where the ceilings are this machine's `own`, its calibration (estimate.h); speeds are
- * null with a reason without ceilings. The largest first, those that would be slower than one reads last. A new
- * reference; NULL: memory. */
+ * memory that is there and, where the ceilings are this machine's `own`, its calibration (estimate.h); speeds
+ * are null with a reason without ceilings. The largest first, those that would be slower than one reads last.
+ * A new reference; NULL: memory. */
 json_t *estimate_models(const json_t *ceilings, bool own, uint64_t memory_bytes);
 
 /* "Apple M2 Max (38 GPU cores, 400 GB/s rated)", "AMD EPYC 9654, 2 of 192 cores, AVX-512": what this machine

@@ -27,11 +27,11 @@ struct pacer {
     struct peak peak;
     struct trial_pool own;
     const uint8_t *pool;
-    uint64_t bytes, span; /* of the pool; of the present pass */
-    uint32_t rounds;      /* of the loop in one piece of a pass of computing */
-    atomic_uint next;     /* piece of the present pass */
+    uint64_t bytes, span;          /* of the pool; of the present pass */
+    uint32_t rounds;               /* of the loop in one piece of a pass of computing */
+    atomic_uint next;              /* piece of the present pass */
     atomic_uint_fast64_t start_ns; /* of its first piece: whoever takes that may not be the caller */
-    atomic_uint mixed;    /* what was read and computed: nobody may leave it out */
+    atomic_uint mixed;             /* what was read and computed: nobody may leave it out */
 };
 
 static void mix(struct pacer *pacer, uint64_t value)
@@ -79,6 +79,7 @@ uint64_t pace_default_bytes(void)
 {
     struct memory_machine machine;
     memory_machine_read(&machine);
+    const uint64_t least = (uint64_t)4 * MIB;
     uint64_t bytes = 2 * cpu_info()->last_level_cache_bytes, room = (uint64_t)256 * MIB;
     if (machine.known)
         room = machine.available_bytes / 4;
@@ -90,7 +91,7 @@ uint64_t pace_default_bytes(void)
         bytes = (uint64_t)1024 * MIB;
     if (bytes > room)
         bytes = room;
-    return bytes > 4 * MIB ? bytes / MIB * MIB : 4 * MIB;
+    return bytes > least ? bytes / MIB * MIB : least;
 }
 
 int pacer_open(const struct pace_options *options, struct pacer **out, struct error *error)
@@ -105,7 +106,8 @@ int pacer_open(const struct pace_options *options, struct pacer **out, struct er
     if (!peak_find(options->isa, &pacer->peak))
         status = error_set(error, ERROR_INVALID, "isa: this machine has no '%.40s'", options->isa);
     if (!status)
-        status = team_open(options->n_threads ? options->n_threads : cpu_usable_threads(), &pacer->team, error);
+        status =
+            team_open(options->n_threads ? options->n_threads : cpu_usable_threads(), &pacer->team, error);
     if (!status && !pacer->pool) {
         status = trial_pool_open(pacer->bytes, false, &pacer->own, error);
         pacer->pool = pacer->own.data;
@@ -228,8 +230,8 @@ json_t *pace_json(const struct pace *pace)
     json_t *list = json_put_array(o, "read");
     for (uint32_t i = 0; i < pace->n_points; i++) {
         const struct pace_point *point = &pace->points[i];
-        json_array_append_new(list, json_pack("{s:I, s:f, s:f, s:f}", "bytes", (json_int_t)point->bytes, "gbps",
-                                              point->gbps, "low", point->low, "high", point->high));
+        json_array_append_new(list, json_pack("{s:I, s:f, s:f, s:f}", "bytes", (json_int_t)point->bytes,
+                                              "gbps", point->gbps, "low", point->low, "high", point->high));
     }
     json_put_number(o, "int8_gops", pace->gops, "not measured");
     json_put_number(o, "int8_gops_low", pace->gops_low, "not measured");

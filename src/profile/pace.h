@@ -3,8 +3,8 @@
  * take calibrated efficiencies (calibration.h) times the pace of the moment.
  *
  * Amounts matter because caches do: a model whose weights fit into the last-level cache is read from there.
- * What counts is what is measured, not the size that the system tells: on a rented core most of that cache may
- * be somebody else's.
+ * What counts is what is measured, not the size that the system tells: on a rented core most of that cache
+ * may be somebody else's.
  */
 #ifndef LLMIND_PROFILE_PACE_H
 #define LLMIND_PROFILE_PACE_H
@@ -18,7 +18,7 @@
 enum { PACE_MAX_POINTS = 8 };
 
 struct pace_point {
-    uint64_t bytes; /* read again and again by all threads together */
+    uint64_t bytes;         /* read again and again by all threads together */
     double gbps, low, high; /* all bytes by all time; quartiles of the passes */
 };
 
@@ -41,13 +41,13 @@ struct pace_options {
 int pacer_open(const struct pace_options *options, struct pacer **out, struct error *error);
 void pacer_close(struct pacer *pacer); /* NULL is legal */
 
-/* One pass over the first `bytes`, or one of computing (about 2 ms): nanoseconds. Threads take small pieces as
- * they come, as those of the backend do, so that one that is held up does not hold up the others. */
+/* One pass over the first `bytes`, or one of computing (about 2 ms): nanoseconds. Threads take small pieces
+ * as they come, as those of the backend do, so that one that is held up does not hold up the others. */
 double pacer_read_ns(struct pacer *pacer, uint64_t bytes);
 double pacer_compute_ns(struct pacer *pacer);
 double pacer_compute_ops(const struct pacer *pacer); /* of one pass of computing */
-/* The pace at the amounts up to `bytes` (0: all): half a second. Means, not bests: what a model gets that runs
- * for seconds on a machine where others run too. */
+/* The pace at the amounts up to `bytes` (0: all): half a second. Means, not bests: what a model gets that
+ * runs for seconds on a machine where others run too. */
 void pacer_take(struct pacer *pacer, uint64_t bytes, struct pace *out);
 
 /* Twice the last-level cache within 256 MiB and 1 GiB, and at most a quarter of the memory that is free. */

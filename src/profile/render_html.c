@@ -198,7 +198,8 @@ int render_html(const struct view *view, const json_t *report, struct buffer *ou
 {
     static const enum view_table measured[] = {VIEW_COMPARISON, VIEW_PROMPTS, VIEW_SPEED,
                                                VIEW_CONFIGURATIONS},
-                                 details[] = {VIEW_PREDICTED, VIEW_WHAT_IF, VIEW_MEMORY, VIEW_CEILINGS, VIEW_OPERATIONS, VIEW_SENSORS},
+                                 details[] = {VIEW_PREDICTED, VIEW_WHAT_IF,    VIEW_MEMORY,
+                                              VIEW_CEILINGS,  VIEW_OPERATIONS, VIEW_SENSORS},
                                  facts[] = {VIEW_MACHINE, VIEW_FLAGS, VIEW_RUN};
     head(view, out);
     int rc = charts(report, out, error);

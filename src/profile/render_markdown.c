@@ -94,8 +94,8 @@ void render_markdown(const struct view *view, struct buffer *out)
     section(view, out, VIEW_CONFIGURATIONS);
     line(out, "\n", view->best);
     conclusions(view, out);
-    static const enum view_table facts[] = {VIEW_PREDICTED, VIEW_WHAT_IF, VIEW_MEMORY, VIEW_CEILINGS, VIEW_OPERATIONS,
-                                            VIEW_SENSORS, VIEW_MACHINE,  VIEW_FLAGS};
+    static const enum view_table facts[] = {VIEW_PREDICTED,  VIEW_WHAT_IF, VIEW_MEMORY,  VIEW_CEILINGS,
+                                            VIEW_OPERATIONS, VIEW_SENSORS, VIEW_MACHINE, VIEW_FLAGS};
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
         section(view, out, facts[i]);
     list(out, "Runs that did not count", &view->failures);

@@ -1,4 +1,5 @@
-/* The tables of what was expected: before the run, and with other weights, contexts and numbers of sequences. */
+/* The tables of what was expected: before the run, and with other weights, contexts and numbers of sequences.
+ */
 #include <math.h>
 #include <stdio.h>
 
@@ -39,7 +40,8 @@ static void fill_predicted(struct view *view, const json_t *report)
 {
     static const char *const names[] = {"figure", "predicted", "measured", "error"};
     struct table *table = &view->tables[VIEW_PREDICTED];
-    const json_t *predicted = json_get_object(report, "predicted"), *tests = json_get_array(predicted, "tests");
+    const json_t *predicted = json_get_object(report, "predicted"),
+                 *tests = json_get_array(predicted, "tests");
     char a[FORMAT_MAX], b[FORMAT_MAX];
     table_init(table, "lrrr");
     if (!predicted)
@@ -77,18 +79,21 @@ static void fill_what_if(struct view *view, const json_t *report)
                  *concurrency = json_get_array(what_if, "concurrency");
     for (size_t i = 0; i < json_get_count(bits, "") && i < 16; i++) {
         const json_t *item = json_get_item(bits, i);
-        add_what_if(table, view_format(view, "weights: %s", view_text(view, item, "label", "-", VIEW_NAME)), item,
-                    json_get_bool(item, "current", false) ? "this run" : "");
+        add_what_if(table, view_format(view, "weights: %s", view_text(view, item, "label", "-", VIEW_NAME)),
+                    item, json_get_bool(item, "current", false) ? "this run" : "");
     }
     for (size_t i = 0; i < json_get_count(contexts, "") && i < 16; i++) {
         const json_t *item = json_get_item(contexts, i);
-        add_what_if(table, view_format(view, "context of %ld tokens", json_get_integer(item, "context", 0, 1L << 40, 0)),
-                    item, "");
+        add_what_if(
+            table,
+            view_format(view, "context of %ld tokens", json_get_integer(item, "context", 0, 1L << 40, 0)),
+            item, "");
     }
     for (size_t i = 0; i < json_get_count(concurrency, "") && i < 16; i++) {
         const json_t *item = json_get_item(concurrency, i);
-        add_what_if(table, view_format(view, "%ld at once", json_get_integer(item, "concurrency", 0, 1L << 20, 0)), item,
-                    "");
+        add_what_if(table,
+                    view_format(view, "%ld at once", json_get_integer(item, "concurrency", 0, 1L << 20, 0)),
+                    item, "");
     }
 }
 

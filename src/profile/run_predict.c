@@ -151,7 +151,8 @@ static double expect_footprint(const struct run *run)
     double longest = 0, rows = 0;
     for (size_t i = 0; i < run->n_tests; i++) {
         const struct run_test *test = &run->tests[i];
-        double tokens = test->n_results ? test->results[0].sample.prompt_tokens + test->scenario.max_tokens : 0;
+        double tokens =
+            test->n_results ? test->results[0].sample.prompt_tokens + test->scenario.max_tokens : 0;
         longest = fmax(longest, tokens);
         rows += tokens * (test->n_results + 1.0);
     }

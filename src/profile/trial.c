@@ -46,7 +46,8 @@ static const uint8_t *lend(struct lender *lender, uint64_t bytes)
     if (lender->used + rounded > lender->pool->bytes)
         lender->used = 0;
     if (rounded > lender->pool->bytes) {
-        lender->status = error_set(lender->error, ERROR_LIMIT, "a weight is larger than what there is to lend");
+        lender->status =
+            error_set(lender->error, ERROR_LIMIT, "a weight is larger than what there is to lend");
         return NULL;
     }
     lender->used += rounded;

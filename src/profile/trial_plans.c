@@ -35,8 +35,8 @@ static struct weight *add_weight(struct writer *writer, struct trial_format form
 static void add_product(struct writer *writer, struct trial_format format, struct plan_view in,
                         struct plan_view out)
 {
-    bool coded = format.format == WEIGHT_AFFINE || format.format == WEIGHT_MXFP4 ||
-                 format.format == WEIGHT_NVFP4;
+    bool coded =
+        format.format == WEIGHT_AFFINE || format.format == WEIGHT_MXFP4 || format.format == WEIGHT_NVFP4;
     struct plan_op *op = plan_op(&writer->builder, PLAN_LINEAR, "product");
     op->in = in;
     op->out = out;

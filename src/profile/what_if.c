@@ -39,8 +39,8 @@ static struct plan_step step_of(uint32_t sequences, uint32_t depth, uint32_t kv_
                               .kv_bits = kv_bits};
 }
 
-static void forecast_option(const struct model *model, const struct forecast_machine *machine, uint32_t n_phases,
-                            struct what_if_option *out)
+static void forecast_option(const struct model *model, const struct forecast_machine *machine,
+                            uint32_t n_phases, struct what_if_option *out)
 {
     const struct plan *plan = model_plan(model);
     struct plan_step one = step_of(1, 0, 16);
@@ -57,8 +57,8 @@ static void forecast_option(const struct model *model, const struct forecast_mac
     }
 }
 
-static void forecast_common(const struct plan *plan, const struct forecast_machine *machine, uint32_t n_phases,
-                            struct what_if *out)
+static void forecast_common(const struct plan *plan, const struct forecast_machine *machine,
+                            uint32_t n_phases, struct what_if *out)
 {
     struct forecast at, deeper;
     for (int i = 0; i < WHAT_IF_SEQUENCES; i++) {
@@ -112,8 +112,8 @@ int what_if_forecast(const struct model *model, const json_t *config, const stru
     if (status)
         return status;
     out->model_context = model_info(model)->context;
-    out->other_bytes = (double)(sizes.scratch_bytes - sizes.seldom_bytes +
-                                estimate_program_bytes(model_plan(model)->vocab));
+    out->other_bytes =
+        (double)(sizes.scratch_bytes - sizes.seldom_bytes + estimate_program_bytes(model_plan(model)->vocab));
     forecast_option(model, &at, sizes.n_phases, &out->options[0]);
     out->options[0].current = true;
     forecast_common(model_plan(model), &at, sizes.n_phases, out);
@@ -139,8 +139,8 @@ int what_if_forecast(const struct model *model, const json_t *config, const stru
     return 0;
 }
 
-double what_if_step_ms(const struct what_if *what_if, uint32_t option, double context, uint32_t sequences_index,
-                       uint32_t kv_index)
+double what_if_step_ms(const struct what_if *what_if, uint32_t option, double context,
+                       uint32_t sequences_index, uint32_t kv_index)
 {
     double sequences = what_if_sequences[sequences_index];
     return what_if->options[option].weights_ms[sequences_index] +

@@ -35,7 +35,8 @@ static void put_speed(json_t *o, const struct what_if *what_if, double step_ms, 
 
 static json_t *coefficients_json(const struct what_if *what_if)
 {
-    json_t *o = json_object(), *sequences = json_put_array(o, "sequences"), *kv = json_put_array(o, "kv_bits");
+    json_t *o = json_object(), *sequences = json_put_array(o, "sequences"),
+           *kv = json_put_array(o, "kv_bits");
     for (int i = 0; i < WHAT_IF_SEQUENCES; i++)
         json_array_append_new(sequences, json_integer(what_if_sequences[i]));
     for (int i = 0; i < WHAT_IF_KV; i++)
@@ -63,7 +64,8 @@ static json_t *bits_json(const struct what_if *what_if, uint32_t context, uint32
         json_put_number(o, "streamed_bytes", option->streamed_bytes, "");
         json_object_set_new(o, "weights_ms", numbers(option->weights_ms, WHAT_IF_SEQUENCES));
         json_put_number(o, "total_bytes",
-                        option->weight_bytes + what_if->other_bytes + context * what_if->kv_bytes_per_token[kv],
+                        option->weight_bytes + what_if->other_bytes +
+                            context * what_if->kv_bytes_per_token[kv],
                         "not known");
         put_speed(o, what_if, what_if_step_ms(what_if, i, context, 0, kv), 1);
         json_array_append_new(list, o);
@@ -99,7 +101,8 @@ static json_t *concurrency_json(const struct what_if *what_if, uint32_t context,
         json_put_integer(o, "concurrency", what_if_sequences[i]);
         json_put_number(o, "kv_bytes", kv_bytes, "not known");
         json_put_number(o, "total_bytes", weights + what_if->other_bytes + kv_bytes, "not known");
-        put_speed(o, what_if, what_if_step_ms(what_if, what_if->current, context, i, kv), what_if_sequences[i]);
+        put_speed(o, what_if, what_if_step_ms(what_if, what_if->current, context, i, kv),
+                  what_if_sequences[i]);
         json_array_append_new(list, o);
     }
     return list;
@@ -154,11 +157,11 @@ bool what_if_from_json(const json_t *json, struct what_if *out)
 {
     const json_t *list = json_get_array(json, "bits"), *from = json_get_object(json, "coefficients");
     size_t n = json_get_count(list, "");
-    *out = (struct what_if){.low = json_get_positive(from, "low"),
-                            .high = json_get_positive(from, "high"),
-                            .other_bytes = json_get_positive(from, "other_bytes"),
-                            .model_context =
-                                (uint32_t)json_get_integer(from, "model_context", 0, INT32_MAX, 0)};
+    *out =
+        (struct what_if){.low = json_get_positive(from, "low"),
+                         .high = json_get_positive(from, "high"),
+                         .other_bytes = json_get_positive(from, "other_bytes"),
+                         .model_context = (uint32_t)json_get_integer(from, "model_context", 0, INT32_MAX, 0)};
     if (n == 0 || n > WHAT_IF_OPTIONS ||
         !read_numbers(from, "kv_bytes_per_token", out->kv_bytes_per_token, WHAT_IF_KV) ||
         !read_numbers(from, "attention_ms_per_1k", out->attention_ms_per_1k, WHAT_IF_KV) ||

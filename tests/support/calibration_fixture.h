@@ -1,4 +1,5 @@
-/* A calibration of round numbers, as no machine has them: 1000 Gop/s, 20 GB/s from memory, 40 from the cache. */
+/* A calibration of round numbers, as no machine has them: 1000 Gop/s, 20 GB/s from memory, 40 from the cache.
+ */
 #ifndef LLMIND_TESTS_CALIBRATION_FIXTURE_H
 #define LLMIND_TESTS_CALIBRATION_FIXTURE_H
 

@@ -97,8 +97,8 @@ static void bits_are_those_of_the_configuration(void **state)
         model_close(model);
     }
     /* back to plain numbers, also what was quantized another way */
-    json_t *config = config_with("quantization", json_pack("{s:s, s:i, s:i}", "mode", "mxfp4", "bits", 4,
-                                                           "group_size", 32));
+    json_t *config = config_with("quantization",
+                                 json_pack("{s:s, s:i, s:i}", "mode", "mxfp4", "bits", 4, "group_size", 32));
     json_t *plain = model_shape_requantize(config, 16, 64);
     assert_non_null(json_object_get(config, "quantization")); /* a copy: the original stays */
     json_decref(config);
@@ -112,15 +112,18 @@ static void single_modules_keep_their_own_bits(void **state)
     (void)state;
     struct model *model;
     struct error error;
-    json_t *quantization = json_pack("{s:i, s:i, s:{s:i, s:i}, s:b}", "bits", 4, "group_size", 64,
-                                     "model.layers.0.mlp.down_proj", "bits", 8, "group_size", 32, "lm_head", 0);
+    json_t *quantization =
+        json_pack("{s:i, s:i, s:{s:i, s:i}, s:b}", "bits", 4, "group_size", 64,
+                  "model.layers.0.mlp.down_proj", "bits", 8, "group_size", 32, "lm_head", 0);
     assert_int_equal(compile(config_with("quantization", quantization), &model, &error), 0);
     const struct plan *plan = model_plan(model);
     for (uint32_t i = 0; i < plan->n_ops; i++) {
         const struct plan_op *op = &plan->ops[i];
         if (op->kind != PLAN_LINEAR)
             continue;
-        uint32_t bits = strcmp(op->name, "layers.0.mlp.down_proj") == 0 ? 8 : strcmp(op->name, "lm_head") == 0 ? 16 : 4;
+        uint32_t bits = strcmp(op->name, "layers.0.mlp.down_proj") == 0 ? 8
+                        : strcmp(op->name, "lm_head") == 0              ? 16
+                                                                        : 4;
         assert_int_equal(op->linear.weight->bits, bits);
         assert_null(op->linear.weight->data);
     }

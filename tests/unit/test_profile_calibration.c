@@ -187,9 +187,12 @@ static void bandwidth_depends_on_the_amount(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(json_and_back),          cmocka_unit_test(hostile_files_are_refused),
-        cmocka_unit_test(another_machines_is_ignored), cmocka_unit_test(entries_are_found),
-        cmocka_unit_test(rows_are_interpolated),  cmocka_unit_test(bandwidth_depends_on_the_amount),
+        cmocka_unit_test(json_and_back),
+        cmocka_unit_test(hostile_files_are_refused),
+        cmocka_unit_test(another_machines_is_ignored),
+        cmocka_unit_test(entries_are_found),
+        cmocka_unit_test(rows_are_interpolated),
+        cmocka_unit_test(bandwidth_depends_on_the_amount),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,8 @@ static void the_waterfall_adds_up(void **state)
     struct estimate_machine machine;
     struct model *model = compile(4);
     machine_fixture(&machine);
-    struct estimate e = estimate_of(model, &machine, (struct estimate_options){.context = 4096, .concurrency = 3});
+    struct estimate e =
+        estimate_of(model, &machine, (struct estimate_options){.context = 4096, .concurrency = 3});
     assert_int_equal(e.total_bytes, e.weight_bytes + e.kv_bytes + e.scratch_bytes + e.program_bytes);
     assert_int_equal(e.weight_bytes, model_info(model)->weight_bytes);
     assert_int_equal(e.kv_bytes_per_token, 16 * 8 * 64 * 2 * 2);
@@ -102,7 +103,8 @@ static void limits_are_the_last_that_fit(void **state)
     assert_true(over.total_bytes > machine.available_bytes);
     assert_int_equal(over.fit, ESTIMATE_DOES_NOT_FIT);
     machine.available_bytes = e.total_bytes + e.total_bytes / 20;
-    assert_int_equal(estimate_of(model, &machine, (struct estimate_options){.context = 8192}).fit, ESTIMATE_TIGHT);
+    assert_int_equal(estimate_of(model, &machine, (struct estimate_options){.context = 8192}).fit,
+                     ESTIMATE_TIGHT);
     machine.available_bytes = e.weight_bytes / 2;
     struct estimate none = estimate_of(model, &machine, (struct estimate_options){.context = 8192});
     assert_int_equal(none.max_context, 0);
@@ -130,7 +132,8 @@ static void speeds_follow_the_calibration(void **state)
     double numbers = 1235.8e6, computing = numbers * 0.01 / 1e6, reading = e.streamed_bytes / 20e9 * 1e3;
     double products = sqrt(computing * computing + reading * reading);
     assert_true(fabs(e.step.products_ms / products - 1) < 0.01);
-    double sum = e.step.products_ms + e.step.attention_ms + e.step.rows_ms + e.step.stages_ms + e.step.sampling_ms;
+    double sum =
+        e.step.products_ms + e.step.attention_ms + e.step.rows_ms + e.step.stages_ms + e.step.sampling_ms;
     assert_true(fabs(sum - e.step.total_ms) < 1e-9);
     assert_true(fabs(e.decode.mid * e.step.total_ms / 1e3 - 1) < 1e-9);
     assert_true(fabs(e.step.sampling_ms - 128256 * 0.5 / 1e6) < 1e-9);
@@ -242,8 +245,8 @@ static void coefficients_are_the_table(void **state)
     const json_t *bits = json_get_array(json, "bits"), *from = json_get_object(json, "coefficients");
     for (size_t i = 0; i < json_get_count(bits, ""); i++) {
         const json_t *item = json_get_item(bits, i);
-        double by_hand = json_get_number(item, "weights_ms.0") + json_get_number(from, "attention_ms_per_1k.0") +
-                         json_get_number(from, "fixed_ms.0");
+        double by_hand = json_get_number(item, "weights_ms.0") +
+                         json_get_number(from, "attention_ms_per_1k.0") + json_get_number(from, "fixed_ms.0");
         assert_true(fabs(json_get_number(item, "step_ms") - by_hand) < 1e-9);
         assert_true(json_get_number(item, "interval.0") < json_get_number(item, "decode_tokens_per_second"));
     }
@@ -293,7 +296,8 @@ static void hostile_tables_are_refused(void **state)
     (void)state;
     static const char *const texts[] = {
         "{}", "[]", "{\"bits\": [], \"coefficients\": {}}",
-        "{\"bits\": [{}], \"coefficients\": {\"kv_bytes_per_token\": [1, 2], \"attention_ms_per_1k\": [1, 2], "
+        "{\"bits\": [{}], \"coefficients\": {\"kv_bytes_per_token\": [1, 2], \"attention_ms_per_1k\": [1, "
+        "2], "
         "\"fixed_ms\": [1, 2, 3, 4]}}",
         "{\"bits\": [{\"weight_bytes\": 1, \"streamed_bytes\": 1, \"weights_ms\": [1]}], \"coefficients\": "
         "{\"kv_bytes_per_token\": [1, 2], \"attention_ms_per_1k\": [1, 2], \"fixed_ms\": [1, 2, 3, 4]}}"};

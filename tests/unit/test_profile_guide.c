@@ -158,7 +158,8 @@ static void estimate_contains_a_measurement(void **state)
     assert_non_null(model);
     assert_true(json_get_number(model, "decode_tokens_per_second.low") < 6.0);
     assert_true(json_get_number(model, "decode_tokens_per_second.high") > 6.0);
-    assert_true(fabs(json_get_number(model, "weight_bytes") / 4.517e9 - 1) < 0.01); /* the folder's own account */
+    assert_true(fabs(json_get_number(model, "weight_bytes") / 4.517e9 - 1) <
+                0.01); /* the folder's own account */
     json_decref(list);
     json_decref(ceilings);
 }
@@ -176,8 +177,8 @@ static double width_of(const json_t *ceilings)
 static void a_swinging_bandwidth_widens_the_interval(void **state)
 {
     (void)state;
-    json_t *swinging = json_pack("{s:{s:f, s:[f, f, f, f, f]}}", "memory_read", "value", 48.0, "samples", 27.0,
-                                 48.0, 15.0, 24.0, 34.0);
+    json_t *swinging = json_pack("{s:{s:f, s:[f, f, f, f, f]}}", "memory_read", "value", 48.0, "samples",
+                                 27.0, 48.0, 15.0, 24.0, 34.0);
     json_t *steady = ceilings_of(27);
     assert_true(width_of(swinging) > 1.5 * width_of(steady));
     json_decref(swinging);
