@@ -255,8 +255,8 @@ void engine_stats(struct engine *engine, struct engine_stats *out);
 /* Runs one decode step of n_tokens random sequences (one token each, at most max_sequences) at a depth, with
  * and without tracing, several times in turn, and returns nanoseconds per segment of the traced run of median
  * length; names come from the plan. The depth is really filled first, which takes as long as prefilling it.
- * Fails with ERROR_BUSY while requests run, and when other programs interrupted every step; requests submitted
- * meanwhile wait. The arrays are malloc'ed, the caller's. */
+ * Fails with ERROR_BUSY while requests run, and when other programs interrupted every step; requests
+ * submitted meanwhile wait. The arrays are malloc'ed, the caller's. */
 struct engine_trace_segment {
     const char *name; /* "layers.0.self_attn.q_proj … v_proj"; owned by the trace */
     uint32_t first_op, n_ops;

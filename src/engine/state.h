@@ -40,7 +40,7 @@ enum {
     MAX_EOS = MODEL_MAX_EOS + 1,
     TRACE_REPEATS = 5,
     TRACE_TRIES = 4, /* of each repeat, when the thread that reads the clock was put aside */
-    MIXED_PART = 4 /* prompts beside sequences that decode get this part of the chunk */
+    MIXED_PART = 4   /* prompts beside sequences that decode get this part of the chunk */
 };
 
 struct local_request {

@@ -22,8 +22,8 @@ struct file_map {
 /* Errors as file_read. On error *out is an empty map, which may be closed. */
 int file_map_open(const char *path, struct file_map *out, struct error *error);
 void file_map_close(struct file_map *map);
-/* How many of a regular file's bytes the page cache holds, in whole pages; false: the file cannot be opened, or
- * the system does not tell (mincore). Reads none of it. */
+/* How many of a regular file's bytes the page cache holds, in whole pages; false: the file cannot be opened,
+ * or the system does not tell (mincore). Reads none of it. */
 bool file_resident_bytes(const char *path, uint64_t *resident, uint64_t *size);
 
 /* Both follow symbolic links; false also when a folder on the way may not be searched. */

@@ -49,8 +49,8 @@ bool diagnose_not_resident(const struct facts *facts, const struct findings *so_
     return true;
 }
 
-/* The weights were not in memory when the run began. That concerns loading and the first answer: the run reads
- * all of them before anything is timed. */
+/* The weights were not in memory when the run began. That concerns loading and the first answer: the run
+ * reads all of them before anything is timed. */
 bool diagnose_cold_cache(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
     if (findings_get(so_far, "not_resident") || findings_get(so_far, "swapping"))
@@ -62,10 +62,11 @@ bool diagnose_cold_cache(const struct facts *facts, const struct findings *so_fa
     char a[FORMAT_MAX], b[FORMAT_MAX];
     finding_figure(out, "weights_resident_before", resident);
     finding_figure(out, "weight_bytes", facts->model_bytes);
-    finding_say(out, SEVERITY_LOW, "The run began with a cold page cache",
-                "%s of the %s of weights were not in memory when the run began and had to come from the disk. "
-                "Nothing of that is in any figure here; it is what the first answer after a start waits for.",
-                format_bytes(a, absent), format_bytes(b, facts->model_bytes));
+    finding_say(
+        out, SEVERITY_LOW, "The run began with a cold page cache",
+        "%s of the %s of weights were not in memory when the run began and had to come from the disk. "
+        "Nothing of that is in any figure here; it is what the first answer after a start waits for.",
+        format_bytes(a, absent), format_bytes(b, facts->model_bytes));
     return true;
 }
 

@@ -42,8 +42,9 @@ int chats_list(struct chats *chats, size_t limit, const char *before, const char
 /* title, model, system: NULL or "" for none. */
 int chats_create(struct chats *chats, const char *title, const char *model, const char *system, json_t **out,
                  struct error *error);
-/* A new chat that begins with the first n_messages of chat `from`, which stays as it is. title, model, system:
- * NULL takes the other's. ERROR_INVALID: there are fewer messages; ERROR_IO: it could not be saved. */
+/* A new chat that begins with the first n_messages of chat `from`, which stays as it is. title, model,
+ * system: NULL takes the other's. ERROR_INVALID: there are fewer messages; ERROR_IO: it could not be saved.
+ */
 int chats_branch(struct chats *chats, const char *from, int64_t n_messages, const char *title,
                  const char *model, const char *system, json_t **out, struct error *error);
 int chats_get(struct chats *chats, const char *id, json_t **out, struct error *error);

@@ -1,4 +1,5 @@
-/* A chat that goes on differently from an earlier message of another: the rows are copied inside the database. */
+/* A chat that goes on differently from an earlier message of another: the rows are copied inside the
+ * database. */
 #include "store/chats.h"
 
 #include "store/connection.h"
@@ -50,8 +51,8 @@ static int copy_head(struct store_connection *writer, const char *from, int64_t 
     return !status && sqlite3_changes(writer->db) == 0 ? refuse(writer, from, error) : status;
 }
 
-static int copy_messages(struct store_connection *writer, const char *from, int64_t n_messages, const char *to,
-                         struct error *error)
+static int copy_messages(struct store_connection *writer, const char *from, int64_t n_messages,
+                         const char *to, struct error *error)
 {
     sqlite3_stmt *insert, *count;
     int status = store_statement(writer, messages_sql, &insert, error);
