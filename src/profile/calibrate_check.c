@@ -75,7 +75,7 @@ static int check_model(struct calibrating *c, struct plan *plan, double *decode,
                                       .max_sequences = 1,
                                       .n_pages = 1};
     struct trial *trial = NULL;
-    uint32_t n_phases;
+    uint32_t n_phases = 0;
     double decodes[PAIRS], prefills[PAIRS];
     struct stats stats;
     int status = trial_lend(plan, &c->pool, c->error);

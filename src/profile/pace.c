@@ -15,7 +15,9 @@
 #include "profile/team.h"
 #include "profile/trial.h"
 
-enum { COMPUTE_NS = 2 * 1000 * 1000, MAX_PASSES = 96, LEAST_PASSES = 3, MIB = 1 << 20, PIECES = 64 };
+enum { COMPUTE_NS = 2 * 1000 * 1000, MAX_PASSES = 96, LEAST_PASSES = 3, PIECES = 64 };
+
+#define MIB (UINT64_C(1) << 20)
 
 #define WINDOW_NS 70e6 /* of one amount */
 
@@ -79,16 +81,16 @@ uint64_t pace_default_bytes(void)
 {
     struct memory_machine machine;
     memory_machine_read(&machine);
-    const uint64_t least = (uint64_t)4 * MIB;
-    uint64_t bytes = 2 * cpu_info()->last_level_cache_bytes, room = (uint64_t)256 * MIB;
+    const uint64_t least = 4 * MIB;
+    uint64_t bytes = 2 * cpu_info()->last_level_cache_bytes, room = 256 * MIB;
     if (machine.known)
         room = machine.available_bytes / 4;
     if (machine.known && machine.limit_bytes && machine.limit_bytes / 4 < room)
         room = machine.limit_bytes / 4;
-    if (bytes < (uint64_t)256 * MIB)
-        bytes = (uint64_t)256 * MIB;
-    if (bytes > (uint64_t)1024 * MIB)
-        bytes = (uint64_t)1024 * MIB;
+    if (bytes < 256 * MIB)
+        bytes = 256 * MIB;
+    if (bytes > 1024 * MIB)
+        bytes = 1024 * MIB;
     if (bytes > room)
         bytes = room;
     return bytes > least ? bytes / MIB * MIB : least;
