@@ -54,6 +54,7 @@ def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason=".venv has no playwright (scripts/bootstrap test)")
     if not chromium():
         pytest.skip("no Chromium in PATH (Debian: apt-get install chromium)")
+    playwright.expect.set_options(timeout=PATIENCE_MS)  # 5 s is little for a busy machine
     with playwright.sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         yield started

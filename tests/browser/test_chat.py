@@ -5,12 +5,14 @@ import os
 import re
 import signal
 import socket
+import subprocess
 
 import pytest
 from playwright.sync_api import expect
+from serving import BUILTIN, PROGRAM
 
 PATIENCE_MS = 120_000
-LINE = re.compile(r"^\d+ tokens? · [\d.,\u202f]+\sk?tok/s · TTFT [\d.,\u202f]+\sm?s · cached \d+")
+LINE = re.compile(r"^\d+\stokens?\s·\s[\d.,\u202f\s]+k?tok/s\s·\sTTFT\s[\d.,\u202f]+\sm?s\s·\scached\s\d+")
 
 
 def question(page):
@@ -56,9 +58,28 @@ def set_options(page, **values):
     expect(dialog).to_be_hidden()
 
 
+@pytest.fixture(scope="module")
+def chatterer(tmp_path_factory):
+    """The folder of a model that talks until it is stopped: one of random weights has no reason to end."""
+    folder = tmp_path_factory.mktemp("models") / "chatterer"
+    command = [PROGRAM, "synth", "llama-3.2-1b", "--layers", "1", folder]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"LLMIND_BUILTIN": str(BUILTIN)})
+    return folder
+
+
+@pytest.fixture
+def slow(start_server, chatterer):
+    return start_server("--model", chatterer)
+
+
+@pytest.fixture
+def slow_page(slow, open_context):
+    return open_context(server=slow).new_page()
+
+
 def endless(page):
-    """An answer that takes seconds: the hotter, the later does a model come to an end."""
-    set_options(page, temperature=2, max_tokens=1900, seed=3)
+    """An answer that takes seconds."""
+    set_options(page, temperature=1, max_tokens=1500, seed=3)
 
 
 def some_text(page):
@@ -79,7 +100,21 @@ def say(page, content, **more):
     """The next answer is this one; the server's own is never asked for."""
     told = stream(("message", {"message": message("user", "x", 0)}), ("delta", {"content": content}),
                   ("done", {"message": message("assistant", content, 1, model="builtin", **more)}))  # fmt: skip
-    page.route("**/messages", lambda route: route.fulfill(body=told, content_type="text/event-stream"))
+    asked = []
+
+    def answer(route):
+        asked.append(route.request.post_data_json["content"])
+        route.fulfill(body=told, content_type="text/event-stream")
+
+    def chat(route):  # the page reads it again when the answer has ended
+        if not asked or route.request.method != "GET":
+            route.continue_()
+            return
+        said = [message("user", asked[0], 0), message("assistant", content, 1, model="builtin", **more)]
+        route.fulfill(json=route.fetch().json() | {"messages": said, "message_count": 2})
+
+    page.route("**/messages", answer)
+    page.route(re.compile(r"/api/chats/[0-9a-f]{32}$"), chat)
 
 
 # ---- a conversation ----
@@ -93,7 +128,7 @@ def test_a_first_question_is_answered_in_a_stream(server, page):
     chat = chat_of(page, server)
     said = chat["messages"][1]
     expect(answers(page)).to_contain_text(said["content"][:40])
-    expect(page.locator(".line")).to_have_text(LINE)
+    expect(page.locator("main .line")).to_have_text(LINE)
     expect(page.get_by_role("status").first).to_contain_text("Answer: ")  # read out once, when it is finished
     ask(page, "Hello")
     finished(page, 2)
@@ -118,7 +153,8 @@ def test_shift_enter_is_a_new_line(server, page):
     assert chat_of(page, server)["messages"][0]["content"] == "one\n\n\ntwo"
 
 
-def test_stop_keeps_what_came(server, page):
+def test_stop_keeps_what_came(slow, slow_page):
+    server, page = slow, slow_page
     page.goto("/chat")
     endless(page)
     ask(page, "Tell me everything")
@@ -132,7 +168,8 @@ def test_stop_keeps_what_came(server, page):
     assert said["content"].strip()
 
 
-def test_leaving_the_page_does_not_end_the_answer(server, page):
+def test_leaving_the_page_does_not_end_the_answer(slow, slow_page):
+    server, page = slow, slow_page
     page.goto("/chat")
     endless(page)
     ask(page, "Tell me everything")
@@ -220,7 +257,7 @@ def test_options_reach_the_model_and_go_back(server, page):
     dialog.get_by_role("textbox", name="System prompt").fill("Be brief.")
     dialog.get_by_role("spinbutton", name="Longest answer, tokens").fill("3")
     dialog.get_by_role("spinbutton", name="Temperature").fill("9")
-    expect(dialog.get_by_text("from 0 to 2")).to_be_visible()
+    expect(dialog.get_by_text("It must be a number from 0 to 2")).to_be_visible()
     dialog.get_by_role("spinbutton", name="Temperature").fill("0")
     dialog.get_by_role("button", name="Close").click()
     ask(page, "Tell me a story")
@@ -338,9 +375,9 @@ def free_port():
         return one.getsockname()[1]
 
 
-def test_a_server_that_dies_in_the_middle_costs_nothing(start_server, open_context):
+def test_a_server_that_dies_in_the_middle_costs_nothing(start_server, open_context, chatterer):
     port = free_port()
-    first = start_server("--port", port)
+    first = start_server("--model", chatterer, "--port", port)
     page = open_context(server=first).new_page()
     page.expected_errors += ["ERR_", "Failed to fetch", "network error"]
     page.goto("/chat")
@@ -355,7 +392,7 @@ def test_a_server_that_dies_in_the_middle_costs_nothing(start_server, open_conte
     assert came
     expect(page.get_by_role("region", name="Connection")).to_be_visible()
 
-    second = start_server("--port", port, "--data-dir", first.data)
+    second = start_server("--model", chatterer, "--port", port, "--data-dir", first.data)
     expect(page.get_by_role("region", name="Connection")).to_be_hidden(timeout=PATIENCE_MS)
     expect(broken.locator(".text")).to_have_text(came)  # what came is still there
     set_options(page, temperature=0, max_tokens=5, seed=1)

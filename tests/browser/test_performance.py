@@ -184,7 +184,8 @@ def test_a_run_that_does_not_fit_offers_to_unload(server, page):
     button.click()
     outcome = page.locator('[data-outcome="failed"]')
     expect(outcome).to_contain_text("38210 MiB")
-    outcome.get_by_role("button", name="Unload the current model for the run").click()
+    with page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/api/profiling/runs")):
+        outcome.get_by_role("button", name="Unload the current model for the run").click()
     expect(outcome).to_be_visible()
     assert asked[-1] == {"model_name": "huge", "unload_current": True}, asked
 
