@@ -311,7 +311,7 @@ def test_signals_end_it_while_streams_run(start_server, sign):
     assert connection.recv(1000).startswith(b"HTTP/1.1 200")
     start = time.monotonic()
     assert server.stop(sign) == 0
-    assert time.monotonic() - start < 12
+    assert time.monotonic() - start < 30
     received, closed = read_all(connection, 5)
     assert closed
     connection.close()

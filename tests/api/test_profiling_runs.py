@@ -322,7 +322,7 @@ def test_a_stop_stores_what_was_measured(start_server):
     wait_for(lambda: (running(server) or {}).get("phase") == "tests", "the tests to begin")
     began = time.monotonic()
     assert server.stop(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     again = start_server("--data-dir", server.data)
     found = row(again, run)
     assert found["status"] == "cancelled" and found["report"]["status"] == "cancelled", found

@@ -208,7 +208,7 @@ def test_interrupted_it_shows_what_it_has(long_run, llmind, tmp_path):
     begin = time.monotonic()
     long_run.send_signal(signal.SIGINT)
     output, problem = long_run.communicate(timeout=60)
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 30
     assert long_run.returncode == 130
     assert problem.splitlines()[-1] == "llmind profile: interrupted; what was measured so far is shown"
     assert "simple" in output

@@ -24,6 +24,18 @@ enum { LENGTH = 72, SETTINGS = 2, PAGES = 64 };
 enum { LENGTH = 100, SETTINGS = 3, PAGES = 64 };
 #endif
 
+/* Where to begin among them. What runs in which thread is no matter of the instruction set: with the thread
+ * sanitizer, for which this is ten minutes' work, the last and best stands for all. */
+static const char *const *first_isa(void)
+{
+    const char *const *isa = kernels_available();
+#if defined(__SANITIZE_THREAD__)
+    while (isa[1])
+        isa++;
+#endif
+    return isa;
+}
+
 struct run {
     const char *isa;
     uint32_t threads, chunk, company; /* company: other sequences decoding or prefilling beside it */
@@ -122,7 +134,7 @@ static void test_isas_agree(void **state)
 {
     const struct plan *plan = *state;
     run_plan(plan, &(struct run){"reference", 1, LENGTH, 0, true, 32}, reference);
-    for (const char *const *isa = kernels_available(); *isa; isa++) {
+    for (const char *const *isa = first_isa(); *isa; isa++) {
         run_plan(plan, &(struct run){*isa, 2, LENGTH, 0, true, 32}, other);
         double precise = relative_difference(other, reference);
         run_plan(plan, &(struct run){*isa, 2, LENGTH, 0, false, 16}, other);
@@ -149,7 +161,7 @@ static void test_batch_invariance(void **state)
 {
     const struct plan *plan = *state;
     const uint32_t chunks[] = {1, 7, 64};
-    for (const char *const *isa = kernels_available(); *isa; isa++)
+    for (const char *const *isa = first_isa(); *isa; isa++)
         for (uint32_t setting = 0; setting < SETTINGS; setting++) {
             bool precise = setting == 2;
             uint32_t kv_bits = setting == 0 ? 16 : setting == 1 ? 8 : 32;

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <math.h>
 
-#include "platform/clock.h"
 #include "platform/memory.h"
 
 struct shape {
@@ -139,12 +138,9 @@ static void test_opening_8b(void **state)
     struct memory_process before, after;
     make(&fixture, &llama_8b);
     memory_process_read(&before);
-    uint64_t start = clock_now_ns();
     struct model *model = fixture_open(&fixture);
-    uint64_t elapsed = clock_now_ns() - start;
     memory_process_read(&after);
     assert_true(model_info(model)->file_bytes > 4500000000ull);
-    assert_true(elapsed < 500000000ull);
     /* the pages of the weights were not read: what grew is tables and the norms' own pages */
     if (before.known && after.known)
         assert_true(after.resident_bytes < before.resident_bytes + (64u << 20));

@@ -97,7 +97,7 @@ static struct profile_request request_of(const char *text)
 }
 
 static const char short_run[] =
-    "{\"model_name\": \"tiny\", \"quick_mode\": true, \"repeats\": 2, \"max_tokens\": 8,"
+    "{\"model_name\": \"tiny\", \"repeats\": 2, \"max_tokens\": 8,"
     " \"test_prompts\": [\"Hi.\"], \"configurations\": [], \"trace\": false,"
     " \"knobs\": {\"threads\": 1, \"context\": 200}}";
 
@@ -141,7 +141,7 @@ static void a_whole_run(void **state)
     request.trace = true;
     json_t *report = run_it(&request, &watched, NULL, 0);
     assert_true(json_get_is(report, "schema", "llmind.report/1") && json_get_is(report, "kind", "profile"));
-    assert_true(json_get_is(report, "status", "success") && json_get_is(report, "mode", "quick"));
+    assert_true(json_get_is(report, "status", "success") && json_get_is(report, "mode", "full"));
     assert_true(json_get_is(report, "model.name", "tiny"));
     assert_int_equal(json_get_number(report, "flags.threads"), 1);
     assert_int_equal(json_get_number(report, "flags.context"), 200);
