@@ -207,6 +207,19 @@ static void measure_peak(struct measuring *measuring, json_t *root, const char *
 
 /* ---- memory ---- */
 
+/* Of the last level; 0: unknown. A sanitizer watches every byte that is read: a gigabyte of them would take
+ * minutes, and what is measured is no figure of the machine in any case, so that its builds believe in a
+ * small cache. */
+static uint64_t cache_of_machine(void)
+{
+    uint64_t bytes = cpu_info()->last_level_cache_bytes;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    if (bytes > 32 * MIB)
+        bytes = 32 * MIB;
+#endif
+    return bytes;
+}
+
 /* Four times the cache, so that hardly any of it is still there when it is read again; less where that would
  * be too much. 0: there is not room for twice the cache. */
 static uint64_t choose_memory(uint64_t cache_bytes)
@@ -354,8 +367,7 @@ static void write_key(char *out, size_t capacity, const char *isa, uint32_t n_th
 int ceilings_measure(const struct ceilings_options *options, json_t **out, struct error *error)
 {
     *out = NULL;
-    struct measuring measuring = {.cancel = options->cancel,
-                                  .cache_bytes = cpu_info()->last_level_cache_bytes};
+    struct measuring measuring = {.cancel = options->cancel, .cache_bytes = cache_of_machine()};
     struct setup setup;
     char key[512];
     uint32_t n = options->n_threads ? options->n_threads : cpu_usable_threads();

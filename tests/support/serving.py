@@ -52,7 +52,9 @@ class Server:
         self.data = self.folder / "data"
         self.log_path = self.folder / "log"
         self.output_path = self.folder / "output"
-        environment = clean_environment(self.folder) | (env or {})
+        # what this machine can do is measured once for all servers of a run, not for each anew
+        cache = {"LLMIND_CACHE_DIR": str(self.folder.parent / "cache")}
+        environment = clean_environment(self.folder) | cache | (env or {})
         command = [str(PROGRAM), "serve", "--port", "0", "--data-dir", str(self.data), *map(str, arguments)]
         with open(self.log_path, "wb") as log, open(self.output_path, "wb") as output:
             self.process = subprocess.Popen(
