@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("LLMIND_BUILD_DIR", ROOT / "build"))
 PROGRAM = BUILD / "llmind"
 BUILTIN = ROOT / "models" / "builtin"
-PATIENCE_S = 120  # for a slow machine or a sanitizer; nothing waits that long on a healthy one
+PATIENCE_S = 300  # for a slow machine or a sanitizer; nothing waits that long on a healthy one
 
 
 def clean_environment(home):
