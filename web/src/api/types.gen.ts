@@ -765,6 +765,8 @@ export interface components {
             recommendation: string;
         };
         Chat: {
+            /** @description The chat that this one began as a copy of; null: none, or that one was deleted. */
+            branch_of: string | null;
             /** Format: date-time */
             created_at: string | null;
             id: string;
