@@ -89,10 +89,11 @@ static void get_status(struct http_exchange *exchange)
     buffer_free(&text);
     json_t *body = NULL;
     if (sample && running) {
-        body = json_pack("{s:s, s:b, s:O, s:o, s:o, s:o}", "status",
-                         json_is_null(running) ? "idle" : "running", "profiling_available", 1, "running",
-                         running, "current_metrics", current_metrics(sample), "model_info",
-                         model_info(sample), "system", describe_system(services));
+        body = json_pack("{s:s, s:b, s:b, s:O, s:o, s:o, s:o}", "status",
+                         json_is_null(running) ? "idle" : "running", "profiling_available", 1,
+                         "remote_targets", services->allow_remote_targets, "running", running,
+                         "current_metrics", current_metrics(sample), "model_info", model_info(sample),
+                         "system", describe_system(services));
         if (body && json_is_null(json_object_get(body, "model_info")))
             json_put_null(body, "model_info", json_get_reason(sample, "model", "no model is loaded"));
     }

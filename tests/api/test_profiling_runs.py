@@ -281,6 +281,7 @@ def test_other_servers_are_the_operator_s_to_allow(server, problem):
 
 def test_other_servers_when_they_are_allowed(start_server, problem):
     server = start_server("--allow-remote-targets")
+    assert server.get("/api/profiling/status").json()["remote_targets"] is True
     local = {"target": {"url": server.url, "allow_local": True}}
     problem(server.post("/api/profiling/run", local), 403, code="local_targets_off", param="target.allow_local")
     refused = server.post("/api/profiling/run", {"target": server.url, "quick_mode": True})

@@ -1507,6 +1507,8 @@ export interface components {
             };
             model_info: components["schemas"]["LoadedModel"];
             profiling_available: boolean;
+            /** @description Whether a run may name another server as its target: --allow-remote-targets. */
+            remote_targets: boolean;
             running: {
                 eta_s: number | null;
                 kind?: string | null;
