@@ -1671,6 +1671,9 @@ export interface components {
                 quota_cores: number | null;
                 usable_threads: number;
             };
+            /** @description Where chats, settings and runs are kept; null: nothing is saved. */
+            data_folder: string | null;
+            data_folder_reason?: string;
             gpus: {
                 busy: number | null;
                 graphics_mhz: number | null;
