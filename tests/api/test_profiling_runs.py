@@ -150,6 +150,22 @@ def test_import_and_diff(server, run, report, schemas, problem):
     problem(server.get("/api/profiling/diff", params={"a": run, "b": "0" * 32}), 404)
 
 
+def test_import_takes_the_names_that_runs_may_have(server, report, problem):
+    """A model's name may be a folder's path: as long as a request may name one, its report can be imported."""
+    longest = "/".join(["x" * 127] * 8)
+    other = json.loads(json.dumps(report))
+    other["model"]["name"] = longest
+    stored = server.post("/api/profiling/import", other)
+    assert stored.status_code == 201, stored.text
+    assert row(server, stored.json()["run_id"])["model"] == longest
+    found = server.get("/api/profiling/runs", params={"model": longest}).json()["runs"]
+    assert [r["id"] for r in found] == [stored.json()["run_id"]]
+    other["model"]["name"] = longest + "xx"
+    assert "1025 bytes" in problem(server.post("/api/profiling/import", other), 400)["message"]
+    problem(server.post("/api/profiling/runs", {"model_name": longest}), 404)
+    assert "1025 bytes" in problem(server.post("/api/profiling/runs", {"model_name": longest + "xx"}), 400)["message"]
+
+
 @pytest.mark.sanitize
 @pytest.mark.parametrize("body", [
     {}, {"schema": "llmind.report/1"}, {"schema": "llmind.report/9"}, {"schema": 7}, {"schema": "llmind.report/1", "tests": 3},
