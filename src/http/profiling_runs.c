@@ -36,12 +36,15 @@ void profiling_get_runs(struct http_exchange *exchange)
     int64_t limit = DEFAULT_PAGE;
     json_t *list = NULL;
     struct error error = {0};
-    if (!http_query_integer(exchange, "limit", 1, MAX_PAGE, &limit))
+    bool imported, by_origin;
+    if (!http_query_integer(exchange, "limit", 1, MAX_PAGE, &limit) ||
+        !http_query_boolean(exchange, "imported", &imported, &by_origin))
         return;
     const struct jobs_filter filter = {.model = http_query(exchange, "model"),
                                        .kind = http_query(exchange, "kind"),
                                        .status = http_query(exchange, "status"),
                                        .before = http_query(exchange, "before"),
+                                       .imported = by_origin ? &imported : NULL,
                                        .limit = (uint32_t)limit};
     int status = jobs_list(jobs_of(exchange), &filter, &list, &error);
     reply(exchange, status, 200, list, &error, filter.before ? "before" : NULL);

@@ -117,6 +117,7 @@ def test_list_and_pages(server, run):
 def test_wrong_pages(server, problem):
     problem(server.get("/api/profiling/runs", params={"limit": 0}), 400, param="limit")
     problem(server.get("/api/profiling/runs", params={"limit": "many"}), 400, param="limit")
+    problem(server.get("/api/profiling/runs", params={"imported": "yes"}), 400, param="imported")
     problem(server.get("/api/profiling/runs", params={"before": "'; DROP TABLE runs; --"}), 400)
     for path in ("x", "..%2f..", "0" * 31, "0" * 33, "%00", "0" * 2000):
         answer = server.get(f"/api/profiling/runs/{path}")
@@ -134,6 +135,10 @@ def test_import_and_diff(server, run, report, schemas, problem):
     assert stored.status_code == 201, stored.text
     imported = stored.json()["run_id"]
     assert row(server, imported)["imported"] is True
+    for origin, there, absent in (("true", imported, run), ("false", run, imported)):
+        listed = server.get("/api/profiling/runs", params={"imported": origin, "limit": 500}).json()["runs"]
+        assert {r["imported"] for r in listed} == {origin == "true"}
+        assert there in {r["id"] for r in listed} and absent not in {r["id"] for r in listed}
     diff = server.get("/api/profiling/diff", params={"a": run, "b": imported})
     assert diff.status_code == 200, diff.text
     schemas("RunDiff", diff.json())

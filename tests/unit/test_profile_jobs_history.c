@@ -499,6 +499,14 @@ static void a_report_is_imported(void **state)
     assert_int_equal(jobs_get(jobs, here, &run, NULL), 0);
     assert_string_not_equal(json_get_text(run, "trend.run_id", ""), id); /* was not made here */
     json_decref(run);
+    json_t *imported = list((struct jobs_filter){.imported = &(bool){true}});
+    json_t *made_here = list((struct jobs_filter){.imported = &(bool){false}});
+    assert_int_equal(json_get_count(imported, "runs"), 1);
+    assert_string_equal(json_get_text(imported, "runs.0.id", ""), id);
+    assert_int_equal(json_get_count(made_here, "runs"), 2);
+    assert_string_equal(json_get_text(made_here, "runs.0.id", ""), here);
+    json_decref(imported);
+    json_decref(made_here);
     json_t *of = diff(id, here);
     assert_true(warns(of, "a was imported"));
     json_decref(of);

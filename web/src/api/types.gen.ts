@@ -299,7 +299,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Past runs, newest first; ?model=, ?kind=, ?status=, ?limit=, ?before= */
+        /** Past runs, newest first; ?model=, ?kind=, ?status=, ?imported=true or false, ?limit=, ?before= */
         get: operations["get_api_profiling_runs"];
         put?: never;
         /** Starts a run in the background */
@@ -2420,7 +2420,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Past runs, newest first; ?model=, ?kind=, ?status=, ?limit=, ?before= */
+            /** @description Past runs, newest first; ?model=, ?kind=, ?status=, ?imported=true or false, ?limit=, ?before= */
             200: {
                 headers: {
                     [name: string]: unknown;
