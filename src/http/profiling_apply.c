@@ -151,20 +151,16 @@ static void choose(struct http_exchange *exchange, const json_t *body, const jso
 
 void profiling_post_apply(struct http_exchange *exchange)
 {
-    json_t *row = profiling_find_run(exchange);
-    json_t *body = row ? http_json_object(exchange, 0) : NULL;
-    if (body)
-        choose(exchange, body, row);
-    json_decref(body);
-    json_decref(row);
+    profiling_with_run(exchange, choose);
 }
 
 /* ---- undo ---- */
 
-static void undo(struct http_exchange *exchange, const json_t *body)
+static void undo(struct http_exchange *exchange, const json_t *body, const json_t *row)
 {
     static const char *const known[] = {"key", "previous", "value"};
     const char *key = NULL;
+    (void)row; /* it only has to be there */
     json_t *previous = json_object_get(body, "previous");
     if (!http_fields_known(exchange, body, known, 3) || !http_field_required(exchange, body, "key") ||
         !http_field_string(exchange, body, "key", KEY_BYTES, &key))
@@ -191,10 +187,5 @@ static void undo(struct http_exchange *exchange, const json_t *body)
 
 void profiling_post_undo(struct http_exchange *exchange)
 {
-    json_t *row = profiling_find_run(exchange);
-    json_t *body = row ? http_json_object(exchange, 0) : NULL;
-    if (body)
-        undo(exchange, body);
-    json_decref(body);
-    json_decref(row);
+    profiling_with_run(exchange, undo);
 }

@@ -60,6 +60,17 @@ json_t *profiling_find_run(struct http_exchange *exchange)
     return NULL;
 }
 
+void profiling_with_run(struct http_exchange *exchange,
+                        void (*what)(struct http_exchange *exchange, const json_t *body, const json_t *row))
+{
+    json_t *row = profiling_find_run(exchange);
+    json_t *body = row ? http_json_object(exchange, 0) : NULL;
+    if (body)
+        what(exchange, body, row);
+    json_decref(body);
+    json_decref(row);
+}
+
 void profiling_get_run(struct http_exchange *exchange)
 {
     json_t *row = profiling_find_run(exchange);
