@@ -8,33 +8,8 @@
 
 #include <cmocka.h>
 
-#include "profile/jobs_internal.h"
 #include "profile/json_get.h"
-#include "support/fake_run.h"
-#include "support/folder.h"
-
-static char folder[64];
-static struct store *store;
-static struct jobs *jobs;
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder_make(folder);
-    struct jobs_options options = {.data_folder = folder};
-    int status = store_open(folder, &store, NULL);
-    options.store = store;
-    return status || jobs_open_with(&options, fake_run, &jobs, NULL);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    jobs_close(jobs);
-    store_close(store);
-    folder_remove(folder);
-    return 0;
-}
+#include "support/jobs_fixture.h"
 
 /* Stores a report as a run that was made here, at a time. The report is consumed. */
 static void put(json_t *report, int64_t created_ms, char id[JOBS_ID])
