@@ -198,11 +198,13 @@ static void print_stats(const struct engine_info *info, const struct cli_answer 
 {
     char line[160], prefill[FORMAT_MAX], load[FORMAT_MAX];
     cli_answer_stats_line(answer, line, sizeof line);
+    char prompt[FORMAT_MAX], threads[FORMAT_MAX];
     bool color = terminal_has_color(stderr);
-    fprintf(stderr, "%s%s · prompt %u tokens at %s tok/s · %s/%s, %u threads, loaded in %s%s\n",
-            color ? "\x1b[2m" : "", line, answer->timings.prompt_tokens,
-            format_number(prefill, cli_answer_prefill_tps(answer)), info->backend, info->isa, info->n_threads,
-            format_ms(load, info->load_ms), color ? "\x1b[0m" : "");
+    fprintf(stderr, "%s%s · prompt %s at %s tok/s · %s/%s, %s, loaded in %s%s\n", color ? "\x1b[2m" : "",
+            line, format_of(prompt, answer->timings.prompt_tokens, "token"),
+            format_number(prefill, cli_answer_prefill_tps(answer)), info->backend, info->isa,
+            format_of(threads, info->n_threads, "thread"), format_ms(load, info->load_ms),
+            color ? "\x1b[0m" : "");
 }
 
 int cli_generate(int argc, char **argv)

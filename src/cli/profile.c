@@ -58,18 +58,19 @@ static const struct cli_spec spec = {
     .arguments = "[MODEL | --target URL [-- COMMAND...] | --prove WHAT [--run ID]] [--quick] [-o FILE]... "
                  "[options]",
     .about =
-        "Measures a model: three prompts (simple, medium, complex), prefill, and decode at several depths "
-        "of\n"
-        "context, each with a warm-up, repeats, and a probe of the read bandwidth beside every repeat; then\n"
-        "what changes when one thing is changed (threads, KV cache bits, sequences at once, ...), each in\n"
-        "turn with the baseline; one traced step; and what follows from it all. With -- COMMAND that server\n"
-        "is started, profiled and stopped. LLMIND_TARGET_API_KEY is sent to the target.\n"
+        "Measures a model: three prompts (simple, medium, complex), prefill (reading the prompt), and "
+        "decode\n"
+        "(writing the answer) at several depths of context, each with a warm-up, repeats, and a probe of\n"
+        "the read bandwidth beside every repeat; then what changes when one thing is changed (threads, KV\n"
+        "cache bits, answers at once, ...), each in turn with the baseline; one traced step; and what\n"
+        "follows from it all. With -- COMMAND that server is started, profiled and stopped.\n"
+        "LLMIND_TARGET_API_KEY is sent to the target.\n"
         "Configurations: baseline, high_temperature, low_temperature, short_response, long_response,\n"
         "threads, concurrency, kv_bits, prefix_cache, prefill_chunk, isa; or one value: threads=4.\n"
         "--prove takes one of them (threads=2, kv_bits=8, temperature=0.9, ...), runs it and the baseline\n"
-        "of a stored run in 5 to 20 blocks of A B B A (the more the faster the model is; -r N: so many),\n"
-        "each in fresh processes, and ends in a sentence\n"
-        "such as '4 threads to 2: decode +31 % [95 % CI +27, +35], kept'.",
+        "of a stored run in 5 to 20 blocks of A B B A (baseline, change, change, baseline; the more the\n"
+        "faster the model is; -r N: so many), each in fresh processes, and ends in a sentence such as\n"
+        "'4 threads → 2: decode +31 % [95 % CI +27, +35], kept': the change and its confidence interval.",
     .options = options,
     .engine_options = true,
     .max_positional = 1,

@@ -70,9 +70,9 @@ static bool write_setting(struct http_exchange *exchange, const char *key, json_
 static const char *warning_of(const json_t *proof)
 {
     return json_get_is(proof, "verdict", "kept")       ? NULL
-           : json_get_is(proof, "verdict", "rejected") ? "set against its proof, which rejected it"
+           : json_get_is(proof, "verdict", "rejected") ? "set although its proof rejected it"
            : proof                                     ? "unproved: its proof came to no verdict"
-                   : "unproved: nobody has tried it here; POST .../prove measures it against the baseline";
+                   : "unproved: it was not tried here yet; POST .../prove measures it against the baseline";
 }
 
 static json_t *answer(const char *key, json_t *value, json_t *previous, const json_t *settings,
@@ -98,7 +98,7 @@ static void apply(struct http_exchange *exchange, const json_t *setting, const j
     json_t *settings = may_be_written(key) && value ? read_settings(exchange) : NULL;
     if (!may_be_written(key) || !value) {
         http_reply_problem(exchange, 400, "not_applicable", "recommendation",
-                           "this recommendation is nothing that a setting could do: %.400s", why);
+                           "no setting does what this recommendation says: %.400s", why);
         return;
     }
     if (!settings)
