@@ -32,7 +32,7 @@ static bool measure(const json_t *value, int depth, struct budget *budget)
         return false;
     }
     if (json_string_length(value) > MAX_STRING) {
-        budget->problem = "a text in it is longer than a megabyte";
+        budget->problem = "a text in it is longer than 1 MiB";
         return false;
     }
     if (json_is_array(value)) {
@@ -130,7 +130,7 @@ static int check_tests(const json_t *report, struct error *error)
 {
     const json_t *tests = json_get(report, "tests");
     if (json_array_size(tests) > MAX_TESTS)
-        return wrong(error, "tests", "must not be more than 1000");
+        return wrong(error, "tests", "at most 1000 are allowed");
     for (size_t i = 0; i < json_array_size(tests); i++) {
         const json_t *test = json_array_get(tests, i);
         char name[64];
