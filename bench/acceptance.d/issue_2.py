@@ -127,5 +127,7 @@ def golden(run):
             "failures": re.findall(r"^FAILED (\S+)", done.stdout, re.M)}
 
 
+golden.needs = ["tests/text_probe"]  # or most of it would fail, minutes later, one test at a time
+
 CHECKS = {"decode": decode, "prefill": prefill, "memory": memory, "outliers": outliers, "synth": synth_speed,
           "golden": golden}

@@ -13,6 +13,7 @@
 #include "cli/sampling.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
+#include "profile/format.h"
 #include "service/chat.h"
 
 enum { OPTION_SYSTEM = 300 };
@@ -224,9 +225,11 @@ int cli_chat(int argc, char **argv)
             session.off = "\x1b[0m";
         }
         const struct engine_info *info = engine_info(session.engine);
+        char threads[FORMAT_MAX];
         if (session.interactive)
-            printf("%s%s · %s · %s/%s, %u threads · context %u · /help%s\n", session.dim, model,
-                   info->quantization, info->backend, info->isa, info->n_threads, info->context, session.off);
+            printf("%s%s · %s · %s/%s, %s · context %u tokens · /help%s\n", session.dim, model,
+                   info->quantization, info->backend, info->isa,
+                   format_of(threads, info->n_threads, "thread"), info->context, session.off);
         cli_catch_interrupts();
         exit_code = converse(&session);
     } else

@@ -14,17 +14,7 @@
 #include "cli/session.h"
 #include "profile/json_get.h"
 
-enum {
-    OPTION_QUICK = 300,
-    OPTION_RUNS,
-    OPTION_SLOWER,
-    OPTION_PROMPT,
-    OPTION_RAW,
-    OPTION_JSON,
-    OPTION_WAIT,
-    OPTION_NO_SAVE,
-    OPTION_OUTPUT = 'o'
-};
+enum { OPTION_QUICK = 300, OPTION_RUNS, OPTION_SLOWER, OPTION_PROMPT, OPTION_RAW, OPTION_JSON };
 
 static const struct cli_option options[] = {
     {OPTION_QUICK, 0, "quick", NULL, "2 blocks instead of 5: indicative"},
@@ -35,11 +25,9 @@ static const struct cli_option options[] = {
     {OPTION_RUNS, 0, "runs", NULL, "compare two stored runs instead: ID ID ('llmind history' lists them)"},
     {OPTION_SLOWER, 0, "fail-if-slower", "PERCENT",
      "with --runs: exit code 3 when the second is proven slower by at least so much"},
-    {OPTION_OUTPUT, 'o', "output", "FILE",
-     "also write the report (" REPORT_FILE_ENDINGS "); may be repeated"},
+    REPORT_OUTPUT_ROW,
     {OPTION_JSON, 0, "json", NULL, "JSON instead of text"},
-    {OPTION_WAIT, 0, "wait", NULL, "when another run is going on, wait for its end"},
-    {OPTION_NO_SAVE, 0, "no-save", NULL, "leave no trace of this run in the history"},
+    FOLLOW_OPTION_ROWS,
     {0, 0, NULL, NULL, NULL}};
 
 static const struct cli_spec spec = {
@@ -82,15 +70,11 @@ static void take_percent(struct cli_parser *parser, double *out)
 
 static void take_option(struct cli_parser *parser, int id, struct wishes *wishes)
 {
-    const struct {
-        int id;
-        bool *out;
-    } switches[] = {{OPTION_QUICK, &wishes->quick}, {OPTION_RUNS, &wishes->runs},
-                    {OPTION_RAW, &wishes->raw},     {OPTION_JSON, &wishes->json},
-                    {OPTION_WAIT, &wishes->wait},   {OPTION_NO_SAVE, &wishes->no_save}};
-    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
-        if (switches[i].id == id)
-            *switches[i].out = true;
+    const struct cli_switch switches[] = {{OPTION_QUICK, &wishes->quick}, {OPTION_RUNS, &wishes->runs},
+                                          {OPTION_RAW, &wishes->raw},     {OPTION_JSON, &wishes->json},
+                                          {FOLLOW_WAIT, &wishes->wait},   {FOLLOW_NO_SAVE, &wishes->no_save}};
+    if (cli_switch(switches, sizeof switches / sizeof *switches, id))
+        return;
     if (id == 'r')
         cli_u32(parser, 1, REQUEST_MAX_REPEATS, &wishes->repeats);
     else if (id == 'n')
@@ -101,7 +85,7 @@ static void take_option(struct cli_parser *parser, int id, struct wishes *wishes
         wishes->prompt = parser->value;
     else if (id == OPTION_SLOWER)
         take_percent(parser, &wishes->slower);
-    else if (id == OPTION_OUTPUT)
+    else if (id == REPORT_OUTPUT)
         report_outputs_take(parser, &wishes->outputs);
 }
 

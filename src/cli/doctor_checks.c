@@ -76,7 +76,9 @@ static void check_quota(struct rows *rows, const struct doctor_facts *facts)
         observed(row, "none; %u thread%s", (unsigned)threads, threads == 1 ? "" : "s");
         return;
     }
-    observed(row, "%.3g cores for %u thread%s", quota->value, (unsigned)threads, threads == 1 ? "" : "s");
+    char cores[FORMAT_MAX];
+    observed(row, "%s for %u thread%s", format_of(cores, quota->value, "core"), (unsigned)threads,
+             threads == 1 ? "" : "s");
     if (threads <= quota->value)
         return;
     unsigned whole = quota->value >= 1 ? (unsigned)quota->value : 1;
@@ -91,20 +93,21 @@ static void check_threads(struct rows *rows, const struct doctor_facts *facts)
 {
     struct doctor_row *row = add(rows, "threads", "threads and cores", "no more threads than physical cores");
     const struct sensors_value *physical = &facts->setup.physical_cores;
+    char threads[FORMAT_MAX], cpus[FORMAT_MAX], cores[FORMAT_MAX];
+    format_of(threads, facts->threads, "thread");
+    format_of(cpus, facts->cores_allowed, "CPU");
     if (facts->threads > facts->cores_allowed) {
-        observed(row, "%u threads on %u CPUs", (unsigned)facts->threads, (unsigned)facts->cores_allowed);
+        observed(row, "%s on %s", threads, cpus);
         fix(row, DOCTOR_PROBLEM, "threads wait for each other's time slices: use --threads %u, or fewer",
             (unsigned)facts->cores_allowed);
         return;
     }
     if (!physical->known) {
-        observed(row, "%u threads on %u CPUs; %.150s", (unsigned)facts->threads,
-                 (unsigned)facts->cores_allowed, physical->reason);
+        observed(row, "%s on %s; %.150s", threads, cpus, physical->reason);
         row->state = DOCTOR_UNKNOWN;
         return;
     }
-    observed(row, "%u threads, %u CPUs, %.0f physical cores", (unsigned)facts->threads,
-             (unsigned)facts->cores_allowed, physical->value);
+    observed(row, "%s, %s, %s", threads, cpus, format_of(cores, physical->value, "physical core"));
     if (facts->threads > physical->value)
         fix(row, DOCTOR_WARN,
             "two threads share a core (SMT), which can slow decoding down: compare with --threads %.0f "
@@ -193,7 +196,7 @@ static void check_governor(struct rows *rows, const struct doctor_facts *facts)
 
 static void check_temperature(struct rows *rows, const struct doctor_facts *facts)
 {
-    struct doctor_row *row = add(rows, "temperature", "temperature", "readable, below 83 degrees");
+    struct doctor_row *row = add(rows, "temperature", "temperature", "readable, below 83 °C");
     if (!facts->temperature_c.known) {
         unknown(row, facts->temperature_c.reason);
         if (!facts->setup.virtual_machine && facts->x86)

@@ -141,7 +141,7 @@ static void print_text(const json_t *answer)
     print_limit(answer, "max_context", "longest context that fits");
     print_limit(answer, "max_concurrency", "most sequences of this context");
     print_limit(answer, "model_context", "the model's own context");
-    printf("\nSpeed (expected, and between what)\n");
+    printf("\nSpeed (expected; in brackets the interval)\n");
     print_speed(answer, "decode_tokens_per_second", "decoding", "tok/s");
     if (json_get_number(answer, "concurrency") > 1)
         print_speed(answer, "decode_tokens_per_second_all", "decoding, all sequences", "tok/s");

@@ -7,8 +7,17 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "cli/options.h"
 #include "cli/profile_resolve.h"
 #include "engine/engine.h"
+
+/* Rows of both commands' option tables. */
+enum { FOLLOW_WAIT = 650, FOLLOW_NO_SAVE };
+#define FOLLOW_OPTION_ROWS                                                                                   \
+    {FOLLOW_WAIT, 0, "wait", NULL, "when another run is going on, wait for its end"},                        \
+    {                                                                                                        \
+        FOLLOW_NO_SAVE, 0, "no-save", NULL, "leave no trace of this run in the history"                      \
+    }
 
 struct follow_options {
     const char *command; /* "profile": begins the lines on stderr */

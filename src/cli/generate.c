@@ -1,8 +1,7 @@
 /* `llmind generate`: one completion.
  *
  * Whether the prompt goes through the model's chat template follows mlx_lm.generate: yes when the model has
- * one, and
- * --raw continues the text as it stands. */
+ * one, and --raw continues the text as it stands. */
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
@@ -63,12 +62,19 @@ struct wishes {
     uint32_t max_tokens; /* UINT32_MAX: not given */
     struct sampling_wishes sampling;
     const char *stops[ENGINE_MAX_STOPS];
-    uint32_t n_stops;
+    size_t n_stops;
     bool raw, chat, stats, json, ignore_eos;
 };
 
 static void take_option(struct cli_parser *parser, int id, struct wishes *wishes)
 {
+    const struct cli_switch switches[] = {{OPTION_RAW, &wishes->raw},
+                                          {OPTION_CHAT, &wishes->chat},
+                                          {OPTION_STATS, &wishes->stats},
+                                          {OPTION_JSON, &wishes->json},
+                                          {OPTION_IGNORE_EOS, &wishes->ignore_eos}};
+    if (cli_switch(switches, sizeof switches / sizeof *switches, id))
+        return;
     switch (id) {
     case 'p':
         wishes->prompt = parser->value;
@@ -80,26 +86,7 @@ static void take_option(struct cli_parser *parser, int id, struct wishes *wishes
         wishes->system = parser->value;
         break;
     case OPTION_STOP:
-        if (wishes->n_stops == ENGINE_MAX_STOPS || !*parser->value)
-            error_set(&parser->error, ERROR_INVALID, "--stop wants text, and may be given %d times",
-                      ENGINE_MAX_STOPS);
-        else
-            wishes->stops[wishes->n_stops++] = parser->value;
-        break;
-    case OPTION_RAW:
-        wishes->raw = true;
-        break;
-    case OPTION_CHAT:
-        wishes->chat = true;
-        break;
-    case OPTION_STATS:
-        wishes->stats = true;
-        break;
-    case OPTION_JSON:
-        wishes->json = true;
-        break;
-    case OPTION_IGNORE_EOS:
-        wishes->ignore_eos = true;
+        cli_text_list(parser, wishes->stops, ENGINE_MAX_STOPS, &wishes->n_stops);
         break;
     default:
         sampling_option(parser, id, &wishes->sampling);
@@ -171,7 +158,7 @@ static int complete(struct engine *engine, const struct wishes *wishes, struct c
                                    .max_tokens = asked ? wishes->max_tokens : DEFAULT_TOKENS,
                                    .ignore_eos = wishes->ignore_eos,
                                    .stops = wishes->stops,
-                                   .n_stops = wishes->n_stops,
+                                   .n_stops = (uint32_t)wishes->n_stops,
                                    .sampling = sampling_make(engine, &wishes->sampling)};
     FILE *stream = wishes->json ? NULL : stdout;
     status = cli_answer_stream(engine, &submit, stream, answer, error);
@@ -211,11 +198,13 @@ static void print_stats(const struct engine_info *info, const struct cli_answer 
 {
     char line[160], prefill[FORMAT_MAX], load[FORMAT_MAX];
     cli_answer_stats_line(answer, line, sizeof line);
+    char prompt[FORMAT_MAX], threads[FORMAT_MAX];
     bool color = terminal_has_color(stderr);
-    fprintf(stderr, "%s%s · prompt %u tokens at %s tok/s · %s/%s, %u threads, loaded in %s%s\n",
-            color ? "\x1b[2m" : "", line, answer->timings.prompt_tokens,
-            format_number(prefill, cli_answer_prefill_tps(answer)), info->backend, info->isa, info->n_threads,
-            format_ms(load, info->load_ms), color ? "\x1b[0m" : "");
+    fprintf(stderr, "%s%s · prompt %s at %s tok/s · %s/%s, %s, loaded in %s%s\n", color ? "\x1b[2m" : "",
+            line, format_of(prompt, answer->timings.prompt_tokens, "token"),
+            format_number(prefill, cli_answer_prefill_tps(answer)), info->backend, info->isa,
+            format_of(threads, info->n_threads, "thread"), format_ms(load, info->load_ms),
+            color ? "\x1b[0m" : "");
 }
 
 int cli_generate(int argc, char **argv)

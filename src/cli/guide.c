@@ -168,14 +168,11 @@ static void print_models(const struct style *style, const json_t *guide)
     if (reason)
         print_wrapped(reason, 2, "");
     else
-        print_wrapped(
-            "Memory with a context of 8192 tokens. Speed at the beginning of a conversation, between "
-            "brackets what "
-            "it is expected to lie between: by this machine's calibration, or without one (llmind system "
-            "--calibrate) the measured read bandwidth divided by the bytes that a token needs, times 0.8 "
-            "(0.6 of "
-            "its lower quartile to 0.95 of the best).",
-            2, "");
+        print_wrapped("Memory with a context of 8192 tokens. Speed at the beginning of a conversation, with "
+                      "the range that is expected in brackets: by this machine's calibration, or without "
+                      "one (llmind system --calibrate) the measured read bandwidth divided by the bytes "
+                      "that a token needs, times 0.8 (0.6 of its lower quartile to 0.95 of the best).",
+                      2, "");
 }
 
 static void print_text(const json_t *guide, bool all)

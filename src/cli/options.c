@@ -106,6 +106,25 @@ void cli_u64(struct cli_parser *parser, uint64_t *out)
         *out = value;
 }
 
+void cli_text_list(struct cli_parser *parser, const char **out, size_t capacity, size_t *count)
+{
+    if (*count == capacity || !*parser->value)
+        error_set(&parser->error, ERROR_INVALID, "%s wants text, and may be given %zu times", parser->option,
+                  capacity);
+    else
+        out[(*count)++] = parser->value;
+}
+
+bool cli_switch(const struct cli_switch *switches, size_t n_switches, int id)
+{
+    for (size_t i = 0; i < n_switches; i++)
+        if (switches[i].id == id) {
+            *switches[i].out = true;
+            return true;
+        }
+    return false;
+}
+
 void cli_float(struct cli_parser *parser, double min, double max, float *out)
 {
     char *end;

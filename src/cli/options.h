@@ -22,6 +22,7 @@
 #define LLMIND_CLI_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -85,6 +86,18 @@ void cli_float(struct cli_parser *parser, double min, double max, float *out);
 /* "1,2,4": at most capacity numbers. */
 void cli_u32_list(struct cli_parser *parser, uint32_t min, uint32_t max, uint32_t *out, uint32_t capacity,
                   uint32_t *count);
+
+/* Adds parser->value to a list of texts of an option that may be repeated; "" and more than `capacity` of
+ * them are wrong. */
+void cli_text_list(struct cli_parser *parser, const char **out, size_t capacity, size_t *count);
+
+/* An option without a value, and what it sets. */
+struct cli_switch {
+    int id;
+    bool *out;
+};
+/* Makes the one of this id true; false: it is none of these. */
+bool cli_switch(const struct cli_switch *switches, size_t n_switches, int id);
 
 /* The help page of a command, to stdout. */
 void cli_print_help(const struct cli_spec *spec);

@@ -27,11 +27,8 @@ enum {
     OPTION_TARGET,
     OPTION_TARGET_MODEL,
     OPTION_ALLOW_LOCAL,
-    OPTION_WAIT,
-    OPTION_NO_SAVE,
     OPTION_PROVE,
     OPTION_RUN,
-    OPTION_OUTPUT = 'o',
     SERVER_START_MS = 300 * 1000
 };
 
@@ -44,8 +41,7 @@ static const struct cli_option options[] = {
     {'n', 'n', "max-tokens", "N", "tokens of the answer to a prompt (default 128)"},
     {OPTION_CONFIGURATIONS, 0, "configurations", "LIST",
      "what is compared with the baseline: names with commas between, or none (default: all)"},
-    {OPTION_OUTPUT, 'o', "output", "FILE",
-     "also write the report (" REPORT_FILE_ENDINGS "); may be repeated"},
+    REPORT_OUTPUT_ROW,
     {OPTION_TRACE, 0, "trace", "FILE.json", "also write one traced step for ui.perfetto.dev"},
     {OPTION_JSON, 0, "json", NULL, "print the JSON report instead of text"},
     {OPTION_TARGET, 0, "target", "URL", "profile the OpenAI-compatible server at this address instead"},
@@ -54,8 +50,7 @@ static const struct cli_option options[] = {
     {OPTION_PROVE, 0, "prove", "WHAT",
      "try a recommendation of a stored run in turn with its baseline: kept, or rejected?"},
     {OPTION_RUN, 0, "run", "ID", "that run, or the beginning of its id (default: the newest)"},
-    {OPTION_WAIT, 0, "wait", NULL, "when another run is going on, wait for its end"},
-    {OPTION_NO_SAVE, 0, "no-save", NULL, "leave no trace of this run in the history"},
+    FOLLOW_OPTION_ROWS,
     {0, 0, NULL, NULL, NULL}};
 
 static const struct cli_spec spec = {
@@ -63,18 +58,19 @@ static const struct cli_spec spec = {
     .arguments = "[MODEL | --target URL [-- COMMAND...] | --prove WHAT [--run ID]] [--quick] [-o FILE]... "
                  "[options]",
     .about =
-        "Measures a model: three prompts (simple, medium, complex), prefill, and decode at several depths "
-        "of\n"
-        "context, each with a warm-up, repeats, and a probe of the read bandwidth beside every repeat; then\n"
-        "what changes when one thing is changed (threads, KV cache bits, sequences at once, ...), each in\n"
-        "turn with the baseline; one traced step; and what follows from it all. With -- COMMAND that server\n"
-        "is started, profiled and stopped. LLMIND_TARGET_API_KEY is sent to the target.\n"
+        "Measures a model: three prompts (simple, medium, complex), prefill (reading the prompt), and "
+        "decode\n"
+        "(writing the answer) at several depths of context, each with a warm-up, repeats, and a probe of\n"
+        "the read bandwidth beside every repeat; then what changes when one thing is changed (threads, KV\n"
+        "cache bits, answers at once, ...), each in turn with the baseline; one traced step; and what\n"
+        "follows from it all. With -- COMMAND that server is started, profiled and stopped.\n"
+        "LLMIND_TARGET_API_KEY is sent to the target.\n"
         "Configurations: baseline, high_temperature, low_temperature, short_response, long_response,\n"
         "threads, concurrency, kv_bits, prefix_cache, prefill_chunk, isa; or one value: threads=4.\n"
         "--prove takes one of them (threads=2, kv_bits=8, temperature=0.9, ...), runs it and the baseline\n"
-        "of a stored run in 5 to 20 blocks of A B B A (the more the faster the model is; -r N: so many),\n"
-        "each in fresh processes, and ends in a sentence\n"
-        "such as '4 threads to 2: decode +31 % [95 % CI +27, +35], kept'.",
+        "of a stored run in 5 to 20 blocks of A B B A (baseline, change, change, baseline; the more the\n"
+        "faster the model is; -r N: so many), each in fresh processes, and ends in a sentence such as\n"
+        "'4 threads → 2: decode +31 % [95 % CI +27, +35], kept': the change and its confidence interval.",
     .options = options,
     .engine_options = true,
     .max_positional = 1,
@@ -129,35 +125,23 @@ static void take_configurations(struct cli_parser *parser, struct wishes *wishes
     }
 }
 
-static void take_prompt(struct cli_parser *parser, struct wishes *wishes)
-{
-    if (wishes->n_prompts == SCENARIO_MAX_PROMPTS || !*parser->value)
-        error_set(&parser->error, ERROR_INVALID, "--prompt wants text, and may be given %d times",
-                  SCENARIO_MAX_PROMPTS);
-    else
-        wishes->prompts[wishes->n_prompts++] = parser->value;
-}
-
 static void take_option(struct cli_parser *parser, int id, struct wishes *wishes)
 {
-    const struct {
-        int id;
-        bool *out;
-    } switches[] = {{OPTION_QUICK, &wishes->quick}, {OPTION_RAW, &wishes->raw},
-                    {OPTION_JSON, &wishes->json},   {OPTION_ALLOW_LOCAL, &wishes->allow_local},
-                    {OPTION_WAIT, &wishes->wait},   {OPTION_NO_SAVE, &wishes->no_save}};
-    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
-        if (switches[i].id == id)
-            *switches[i].out = true;
+    const struct cli_switch switches[] = {
+        {OPTION_QUICK, &wishes->quick}, {OPTION_RAW, &wishes->raw},
+        {OPTION_JSON, &wishes->json},   {OPTION_ALLOW_LOCAL, &wishes->allow_local},
+        {FOLLOW_WAIT, &wishes->wait},   {FOLLOW_NO_SAVE, &wishes->no_save}};
+    if (cli_switch(switches, sizeof switches / sizeof *switches, id))
+        return;
     if (id == 'r')
         cli_u32(parser, 1, REQUEST_MAX_REPEATS, &wishes->repeats);
     else if (id == 'n')
         cli_u32(parser, 1, REQUEST_MAX_TOKENS, &wishes->max_tokens);
     else if (id == OPTION_PROMPT)
-        take_prompt(parser, wishes);
+        cli_text_list(parser, wishes->prompts, SCENARIO_MAX_PROMPTS, &wishes->n_prompts);
     else if (id == OPTION_CONFIGURATIONS)
         take_configurations(parser, wishes);
-    else if (id == OPTION_OUTPUT)
+    else if (id == REPORT_OUTPUT)
         report_outputs_take(parser, &wishes->outputs);
     else if (id == OPTION_TRACE)
         wishes->trace = parser->value;

@@ -12,22 +12,19 @@
 #include "profile/json_get.h"
 #include "profile/proof.h"
 
-enum { LOOKED_AT = 50, SHORT_ID = 8 };
+enum { SHORT_ID = 8 };
 
 /* ---- which run ---- */
 
 static int find_newest(struct jobs *jobs, const char *model, char id[JOBS_ID], struct error *error)
 {
     const struct jobs_filter filter = {
-        .model = model, .kind = "profile", .status = "success", .limit = LOOKED_AT};
+        .model = model, .kind = "profile", .status = "success", .imported = &(bool){false}, .limit = 1};
     json_t *page = NULL;
     id[0] = '\0';
     int status = jobs_list(jobs, &filter, &page, error);
-    for (size_t i = 0; !status && !*id && i < json_get_count(page, "runs"); i++) {
-        const json_t *run = json_get_item(json_get(page, "runs"), i);
-        if (!json_get_bool(run, "imported", false))
-            snprintf(id, JOBS_ID, "%s", json_get_text(run, "id", ""));
-    }
+    if (!status)
+        snprintf(id, JOBS_ID, "%s", json_get_text(page, "runs.0.id", ""));
     json_decref(page);
     if (!status && !*id)
         status = error_set(error, ERROR_NOT_FOUND,

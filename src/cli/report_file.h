@@ -27,6 +27,13 @@ struct report_outputs {
     const char *paths[REPORT_OUTPUTS]; /* borrowed */
     size_t count;
 };
+enum { REPORT_OUTPUT = 'o' };
+/* A row for the option table of a command that makes a report. */
+#define REPORT_OUTPUT_ROW                                                                                    \
+    {                                                                                                        \
+        REPORT_OUTPUT, 'o', "output", "FILE",                                                                \
+            "also write the report (" REPORT_FILE_ENDINGS "); may be repeated"                               \
+    }
 /* Takes parser->value, or remembers in the parser what is wrong with it. */
 void report_outputs_take(struct cli_parser *parser, struct report_outputs *outputs);
 int report_outputs_write(const json_t *report, const struct report_outputs *outputs, struct error *error);

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "model/model.h"
+
 void sampling_none(struct sampling_wishes *wishes)
 {
     *wishes = (struct sampling_wishes){
@@ -24,7 +26,7 @@ void sampling_option(struct cli_parser *parser, int id, struct sampling_wishes *
         cli_float(parser, 0, 1, &wishes->min_p);
         break;
     case SAMPLING_REPETITION:
-        cli_float(parser, 0.01, 100, &wishes->repetition);
+        cli_float(parser, MODEL_MIN_REPETITION_PENALTY, MODEL_MAX_REPETITION_PENALTY, &wishes->repetition);
         break;
     case SAMPLING_SEED:
         cli_u64(parser, &wishes->seed);

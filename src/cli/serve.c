@@ -257,6 +257,15 @@ struct house {
     char why[ERROR_MESSAGE_MAX]; /* there is none; "" */
 };
 
+/* A path that can be looked up stays as it is where that fails. */
+static void make_absolute(char *folder, size_t capacity)
+{
+    char *absolute = realpath(folder, NULL);
+    if (absolute && strlen(absolute) < capacity)
+        memcpy(folder, absolute, strlen(absolute) + 1);
+    free(absolute);
+}
+
 static int open_database(struct house *house, const char *data_dir, struct error *error)
 {
     struct error reason = {0};
@@ -273,6 +282,10 @@ static int open_database(struct house *house, const char *data_dir, struct error
         memcpy(house->why, reason.message, sizeof house->why);
     }
     const char *why = status ? house->why : NULL;
+    if (!status)
+        make_absolute(house->folder, sizeof house->folder);
+    house->services.data_folder = status ? NULL : house->folder;
+    house->services.data_folder_reason = why;
     status = chats_open(house->store, why, &house->services.chats, error);
     return status ? status : settings_open(house->store, why, &house->services.settings, error);
 }

@@ -192,13 +192,12 @@ static void print_calibration(const json_t *root)
         printf("  none: %s\n", json_get_reason(root, "calibration", ""));
         return;
     }
-    char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
-    printf(
-        "  of %s, %s, %.0f threads; whole small models were predicted within %s (decode) and %s (prefill)\n",
-        json_get_text(calibration, "measured", ""), json_get_text(calibration, "isa", ""),
-        json_get_number(calibration, "n_threads"),
-        format_percent(a, 2 * json_get_number(calibration, "decode_spread")),
-        format_percent(b, 2 * json_get_number(calibration, "prefill_spread")));
+    char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], threads[FORMAT_MAX];
+    printf("  of %s, %s, %s; whole small models were predicted within %s (decode) and %s (prefill)\n",
+           json_get_text(calibration, "measured", ""), json_get_text(calibration, "isa", ""),
+           format_of(threads, json_get_number(calibration, "n_threads"), "thread"),
+           format_percent(a, 2 * json_get_number(calibration, "decode_spread")),
+           format_percent(b, 2 * json_get_number(calibration, "prefill_spread")));
     struct table table;
     /* stated for CALIBRATION_GOPS, shown for the pace that this machine had */
     double gops = json_get_number(calibration, "pace.int8_gops") * 1000 / CALIBRATION_GOPS;

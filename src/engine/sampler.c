@@ -16,6 +16,7 @@
 #include "base/checked.h"
 #include "base/float16.h"
 #include "engine/random.h"
+#include "model/model.h"
 
 int sampler_init(struct sampler *sampler, uint32_t vocab, struct error *error)
 {
@@ -305,8 +306,11 @@ int sampler_check(const struct engine_sampling *s, uint32_t vocab, struct error 
         return out_of_range(error, "top_p", s->top_p, "0 to 1 (1: off)");
     if (!(s->min_p >= 0 && s->min_p <= 1))
         return out_of_range(error, "min_p", s->min_p, "0 (off) to 1");
-    if (!(s->repetition_penalty >= 0.01f && s->repetition_penalty <= 100))
-        return out_of_range(error, "repetition_penalty", s->repetition_penalty, "0.01 to 100 (1: off)");
+    if (!(s->repetition_penalty >= (float)MODEL_MIN_REPETITION_PENALTY &&
+          s->repetition_penalty <= (float)MODEL_MAX_REPETITION_PENALTY))
+        return error_set(
+            error, ERROR_INVALID, "sampling.repetition_penalty is %g: it must be %g to %g (1: off)",
+            (double)s->repetition_penalty, MODEL_MIN_REPETITION_PENALTY, MODEL_MAX_REPETITION_PENALTY);
     if (!(s->presence_penalty >= -100 && s->presence_penalty <= 100))
         return out_of_range(error, "presence_penalty", s->presence_penalty, "-100 to 100 (0: off)");
     if (!(s->frequency_penalty >= -100 && s->frequency_penalty <= 100))

@@ -212,3 +212,16 @@ bool http_query_integer(struct http_exchange *exchange, const char *name, int64_
     *out = number;
     return true;
 }
+
+bool http_query_boolean(struct http_exchange *exchange, const char *name, bool *out, bool *given)
+{
+    const char *text = http_query(exchange, name);
+    *given = text != NULL;
+    if (!text)
+        return true;
+    *out = strcmp(text, "true") == 0;
+    if (*out || strcmp(text, "false") == 0)
+        return true;
+    http_reply_problem(exchange, 400, "invalid_value", name, "'%s' must be true or false", name);
+    return false;
+}

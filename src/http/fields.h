@@ -47,5 +47,7 @@ bool http_fields_known(struct http_exchange *exchange, const json_t *object, con
 /* ?limit=20 */
 bool http_query_integer(struct http_exchange *exchange, const char *name, int64_t min, int64_t max,
                         int64_t *out);
+/* ?imported=true, or false. *given: it is there (*out is then set). */
+bool http_query_boolean(struct http_exchange *exchange, const char *name, bool *out, bool *given);
 
 #endif

@@ -151,12 +151,15 @@ static void get_system(struct http_exchange *exchange)
 {
     struct calibration calibration;
     char reason[ESTIMATE_REASON];
-    json_t *body = performance_system(http_services(exchange)->performance);
+    const struct services *services = http_services(exchange);
+    json_t *body = performance_system(services->performance);
     bool known = calibration_load(NULL, 0, &calibration, reason, sizeof reason);
     if (body && known)
         json_object_set_new(body, "calibration", calibration_json(&calibration));
     else if (body)
         json_put_null(body, "calibration", reason);
+    if (body)
+        json_put_string(body, "data_folder", services->data_folder, services->data_folder_reason);
     http_reply_json(exchange, 200, body);
 }
 

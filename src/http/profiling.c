@@ -89,10 +89,11 @@ static void get_status(struct http_exchange *exchange)
     buffer_free(&text);
     json_t *body = NULL;
     if (sample && running) {
-        body = json_pack("{s:s, s:b, s:O, s:o, s:o, s:o}", "status",
-                         json_is_null(running) ? "idle" : "running", "profiling_available", 1, "running",
-                         running, "current_metrics", current_metrics(sample), "model_info",
-                         model_info(sample), "system", describe_system(services));
+        body = json_pack("{s:s, s:b, s:b, s:O, s:o, s:o, s:o}", "status",
+                         json_is_null(running) ? "idle" : "running", "profiling_available", 1,
+                         "remote_targets", services->allow_remote_targets, "running", running,
+                         "current_metrics", current_metrics(sample), "model_info", model_info(sample),
+                         "system", describe_system(services));
         if (body && json_is_null(json_object_get(body, "model_info")))
             json_put_null(body, "model_info", json_get_reason(sample, "model", "no model is loaded"));
     }
@@ -105,7 +106,7 @@ static void get_status(struct http_exchange *exchange)
 
 json_t *profiling_known_ceilings(struct jobs *jobs)
 {
-    const struct jobs_filter newest = {.status = "success", .limit = 20};
+    const struct jobs_filter newest = {.status = "success", .imported = &(bool){false}, .limit = 20};
     json_t *list = NULL, *row = NULL, *found = NULL;
     if (jobs_list(jobs, &newest, &list, NULL))
         return NULL;
@@ -113,7 +114,7 @@ json_t *profiling_known_ceilings(struct jobs *jobs)
     for (size_t i = 0; !found && i < json_get_count(runs, ""); i++) {
         const json_t *run = json_get_item(runs, i);
         const char *id = json_get_string(run, "id");
-        if (!id || json_get_bool(run, "imported", false) || jobs_get(jobs, id, &row, NULL))
+        if (!id || jobs_get(jobs, id, &row, NULL))
             continue;
         found = json_incref((json_t *)(uintptr_t)json_get_object(row, "report.ceilings"));
         json_decref(row);
@@ -154,7 +155,8 @@ static const struct http_route routes[] = {
     {"POST", "/api/profiling/runs", profiling_post_runs, "Starts a run in the background", "ProfilingRequest",
      "202 RunStarted", RUN_BODY, false},
     {"GET", "/api/profiling/runs", profiling_get_runs,
-     "Past runs, newest first; ?model=, ?kind=, ?status=, ?limit=, ?before=", NULL, "RunList", 0, false},
+     "Past runs, newest first; ?model=, ?kind=, ?status=, ?imported=true or false, ?limit=, ?before=", NULL,
+     "RunList", 0, false},
     {"POST", "/api/profiling/batch", profiling_post_batch,
      "Starts runs of several models, one after another, in the background", "ProfilingRequest",
      "202 RunStarted", RUN_BODY, false},

@@ -44,6 +44,10 @@ void profiling_post_import(struct http_exchange *exchange);
 void profiling_get_diff(struct http_exchange *exchange);
 /* The run of {id}, a new reference; NULL: answered. */
 json_t *profiling_find_run(struct http_exchange *exchange);
+/* Calls what() with the object in the body and the row of {id}, both borrowed, when both are there; else it
+ * is answered. */
+void profiling_with_run(struct http_exchange *exchange,
+                        void (*what)(struct http_exchange *exchange, const json_t *body, const json_t *row));
 
 /* profiling_report.c */
 void profiling_get_report(struct http_exchange *exchange);

@@ -70,9 +70,9 @@ static bool write_setting(struct http_exchange *exchange, const char *key, json_
 static const char *warning_of(const json_t *proof)
 {
     return json_get_is(proof, "verdict", "kept")       ? NULL
-           : json_get_is(proof, "verdict", "rejected") ? "set against its proof, which rejected it"
+           : json_get_is(proof, "verdict", "rejected") ? "set although its proof rejected it"
            : proof                                     ? "unproved: its proof came to no verdict"
-                   : "unproved: nobody has tried it here; POST .../prove measures it against the baseline";
+                   : "unproved: it was not tried here yet; POST .../prove measures it against the baseline";
 }
 
 static json_t *answer(const char *key, json_t *value, json_t *previous, const json_t *settings,
@@ -98,7 +98,7 @@ static void apply(struct http_exchange *exchange, const json_t *setting, const j
     json_t *settings = may_be_written(key) && value ? read_settings(exchange) : NULL;
     if (!may_be_written(key) || !value) {
         http_reply_problem(exchange, 400, "not_applicable", "recommendation",
-                           "this recommendation is nothing that a setting could do: %.400s", why);
+                           "no setting does what this recommendation says: %.400s", why);
         return;
     }
     if (!settings)
@@ -151,20 +151,16 @@ static void choose(struct http_exchange *exchange, const json_t *body, const jso
 
 void profiling_post_apply(struct http_exchange *exchange)
 {
-    json_t *row = profiling_find_run(exchange);
-    json_t *body = row ? http_json_object(exchange, 0) : NULL;
-    if (body)
-        choose(exchange, body, row);
-    json_decref(body);
-    json_decref(row);
+    profiling_with_run(exchange, choose);
 }
 
 /* ---- undo ---- */
 
-static void undo(struct http_exchange *exchange, const json_t *body)
+static void undo(struct http_exchange *exchange, const json_t *body, const json_t *row)
 {
     static const char *const known[] = {"key", "previous", "value"};
     const char *key = NULL;
+    (void)row; /* it only has to be there */
     json_t *previous = json_object_get(body, "previous");
     if (!http_fields_known(exchange, body, known, 3) || !http_field_required(exchange, body, "key") ||
         !http_field_string(exchange, body, "key", KEY_BYTES, &key))
@@ -191,10 +187,5 @@ static void undo(struct http_exchange *exchange, const json_t *body)
 
 void profiling_post_undo(struct http_exchange *exchange)
 {
-    json_t *row = profiling_find_run(exchange);
-    json_t *body = row ? http_json_object(exchange, 0) : NULL;
-    if (body)
-        undo(exchange, body);
-    json_decref(body);
-    json_decref(row);
+    profiling_with_run(exchange, undo);
 }

@@ -38,10 +38,5 @@ static void prove(struct http_exchange *exchange, const json_t *body, const json
 
 void profiling_post_prove(struct http_exchange *exchange)
 {
-    json_t *row = profiling_find_run(exchange);
-    json_t *body = row ? http_json_object(exchange, 0) : NULL;
-    if (body)
-        prove(exchange, body, row);
-    json_decref(body);
-    json_decref(row);
+    profiling_with_run(exchange, prove);
 }

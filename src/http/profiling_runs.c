@@ -36,12 +36,15 @@ void profiling_get_runs(struct http_exchange *exchange)
     int64_t limit = DEFAULT_PAGE;
     json_t *list = NULL;
     struct error error = {0};
-    if (!http_query_integer(exchange, "limit", 1, MAX_PAGE, &limit))
+    bool imported, by_origin;
+    if (!http_query_integer(exchange, "limit", 1, MAX_PAGE, &limit) ||
+        !http_query_boolean(exchange, "imported", &imported, &by_origin))
         return;
     const struct jobs_filter filter = {.model = http_query(exchange, "model"),
                                        .kind = http_query(exchange, "kind"),
                                        .status = http_query(exchange, "status"),
                                        .before = http_query(exchange, "before"),
+                                       .imported = by_origin ? &imported : NULL,
                                        .limit = (uint32_t)limit};
     int status = jobs_list(jobs_of(exchange), &filter, &list, &error);
     reply(exchange, status, 200, list, &error, filter.before ? "before" : NULL);
@@ -55,6 +58,17 @@ json_t *profiling_find_run(struct http_exchange *exchange)
         return row;
     http_reply_error(exchange, &error, NULL);
     return NULL;
+}
+
+void profiling_with_run(struct http_exchange *exchange,
+                        void (*what)(struct http_exchange *exchange, const json_t *body, const json_t *row))
+{
+    json_t *row = profiling_find_run(exchange);
+    json_t *body = row ? http_json_object(exchange, 0) : NULL;
+    if (body)
+        what(exchange, body, row);
+    json_decref(body);
+    json_decref(row);
 }
 
 void profiling_get_run(struct http_exchange *exchange)

@@ -50,8 +50,8 @@ int generation_read(const json_t *config, const json_t *generation, struct model
     out->top_p = (float)json_fields_number(&fields, "top_p", 1, 0, 1);
     out->min_p = (float)json_fields_number(&fields, "min_p", 0, 0, 1);
     out->top_k = json_fields_count(&fields, "top_k", 0, 0, 1u << 24);
-    /* the bounds of sampler_check: what is read here must be usable there */
-    out->repetition_penalty = (float)json_fields_number(&fields, "repetition_penalty", 1, 0.01, 100);
+    out->repetition_penalty = (float)json_fields_number(
+        &fields, "repetition_penalty", 1, MODEL_MIN_REPETITION_PENALTY, MODEL_MAX_REPETITION_PENALTY);
     read_tokens(&fields, out);
     if (fields.status)
         return fields.status;

@@ -15,6 +15,11 @@
 
 enum { MODEL_MAX_EOS = 16 };
 
+/* What a repetition penalty may be, in a model's files and wherever else one is given: what is read from the
+ * files must be usable by the sampler. */
+#define MODEL_MIN_REPETITION_PENALTY 0.01
+#define MODEL_MAX_REPETITION_PENALTY 100.0
+
 /* What generation_config.json and config.json say about how to sample and when to stop. Fields the files
  * leave out keep the value in brackets. */
 struct model_generation {

@@ -3,15 +3,15 @@
 #include "platform/open_url.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "platform/spawn_setup.h"
 
 #if defined(__APPLE__)
 static char opener[] = "open";
@@ -47,31 +47,21 @@ static void *wait_for_it(void *context)
 static int start(char *url, pid_t *pid)
 {
     char *arguments[] = {opener, url, NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
+    struct spawn_setup setup;
     sigset_t defaults;
     sigemptyset(&defaults);
     sigaddset(&defaults, SIGPIPE); /* which a server ignores, and its children would */
-    int failed = posix_spawn_file_actions_init(&actions);
+    int failed = spawn_setup_init(&setup);
     if (failed)
         return failed;
-    if ((failed = posix_spawnattr_init(&attributes)) != 0) {
-        posix_spawn_file_actions_destroy(&actions);
-        return failed;
-    }
-    failed = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    failed = posix_spawn_file_actions_adddup2(&setup.actions, STDOUT_FILENO, STDERR_FILENO);
     if (!failed)
-        failed = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+        failed = posix_spawnattr_setsigdefault(&setup.attributes, &defaults);
     if (!failed)
-        failed = posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+        failed = posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
     if (!failed)
-        failed = posix_spawnattr_setsigdefault(&attributes, &defaults);
-    if (!failed)
-        failed = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
-    if (!failed)
-        failed = posix_spawnp(pid, opener, &actions, &attributes, arguments, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
+        failed = posix_spawnp(pid, opener, &setup.actions, &setup.attributes, arguments, environ);
+    spawn_setup_free(&setup);
     return failed;
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "platform/process.h"
+#include "platform/spawn_setup.h"
 
 enum { SPARE_DESCRIPTOR = 10, PATH_BYTES = 4096, READ_ROUNDS = 16 };
 
@@ -46,37 +46,27 @@ static int start(const char *program, const char *command, int socket, int error
     strncpy(word, command, sizeof word - 1);
     word[sizeof word - 1] = '\0';
     char *arguments[] = {name, word, NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
+    struct spawn_setup setup;
     sigset_t none, all;
     sigemptyset(&none);
     sigfillset(&all);
     sigdelset(&all, SIGKILL);
     sigdelset(&all, SIGSTOP);
-    int failed = posix_spawn_file_actions_init(&actions);
+    int failed = spawn_setup_init(&setup);
     if (failed)
         return failed;
-    if ((failed = posix_spawnattr_init(&attributes)) != 0) {
-        posix_spawn_file_actions_destroy(&actions);
-        return failed;
-    }
-    failed = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    failed = posix_spawn_file_actions_adddup2(&setup.actions, errors, STDERR_FILENO);
     if (!failed)
-        failed = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+        failed = posix_spawn_file_actions_adddup2(&setup.actions, socket, SPAWN_SOCKET);
     if (!failed)
-        failed = posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
+        failed = posix_spawnattr_setsigmask(&setup.attributes, &none);
     if (!failed)
-        failed = posix_spawn_file_actions_adddup2(&actions, socket, SPAWN_SOCKET);
+        failed = posix_spawnattr_setsigdefault(&setup.attributes, &all);
     if (!failed)
-        failed = posix_spawnattr_setsigmask(&attributes, &none);
+        failed = posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     if (!failed)
-        failed = posix_spawnattr_setsigdefault(&attributes, &all);
-    if (!failed)
-        failed = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    if (!failed)
-        failed = posix_spawn(pid, program, &actions, &attributes, arguments, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
+        failed = posix_spawn(pid, program, &setup.actions, &setup.attributes, arguments, environ);
+    spawn_setup_free(&setup);
     return failed;
 }
 

@@ -11,6 +11,7 @@
 #include "profile/analysis.h"
 #include "profile/analysis_internal.h"
 #include "profile/configuration.h"
+#include "profile/format.h"
 #include "profile/json_get.h"
 #include "profile/json_put.h"
 #include "profile/proof.h"
@@ -96,7 +97,9 @@ static void use_threads(const struct facts *facts, json_t *list, const struct fi
     if (!(threads >= 1) || !(threads < facts->threads) || threads > 1024)
         return;
     snprintf(id, sizeof id, "threads=%.0f", threads);
-    remedy(facts, list, finding, id, "Use %.0f threads instead of %.0f.", threads, facts->threads);
+    char wanted[FORMAT_MAX];
+    remedy(facts, list, finding, id, "Use %s instead of %.0f.", format_of(wanted, threads, "thread"),
+           facts->threads);
 }
 
 static void eight_bit_cache(const struct facts *facts, json_t *list, const struct finding *finding)
@@ -104,15 +107,16 @@ static void eight_bit_cache(const struct facts *facts, json_t *list, const struc
     if (facts->kv_bits > 8)
         remedy(
             facts, list, finding, "kv_bits=8",
-            "Keep the KV cache in 8 bits: half of its bytes are read for every token, and twice the context "
-            "fits into the same memory.");
+            "Keep the KV cache in 8 bits: about %s of its bytes are read for every token, and about %s the "
+            "context fits into the same memory.",
+            facts->kv_bits == 32 ? "a quarter" : "half", facts->kv_bits == 32 ? "four times" : "twice");
 }
 
 static void more_sequences(const struct facts *facts, json_t *list, const struct finding *finding)
 {
     remedy(facts, list, finding, "concurrency=4",
-           "Let several answers be written at once: they share what a step reads and costs, and together get "
-           "more tokens per second (each of them a little fewer).");
+           "Let several answers be written at once: they share what a step reads and costs, so together they "
+           "should get more tokens per second (each of them fewer).");
 }
 
 static void fewer_bytes(const struct facts *facts, json_t *list, const struct finding *finding)
@@ -155,7 +159,8 @@ static void advise_quota(const struct facts *facts, json_t *list, const struct f
     use_threads(facts, list, finding, fmax(1, floor(facts->quota_cores)));
     remedy(
         facts, list, finding, "raise_quota",
-        "Give the container whole cores: a CPU quota that is an integer, or none, and one thread for each.");
+        "Give the container whole cores: a CPU quota that is a whole number of them, or none, and one thread "
+        "for each.");
 }
 
 static void advise_oversubscribed(const struct facts *facts, json_t *list, const struct finding *finding)
@@ -211,13 +216,14 @@ static void advise_heat(const struct facts *facts, json_t *list, const struct fi
 static void advise_numa(const struct facts *facts, json_t *list, const struct finding *finding)
 {
     remedy(facts, list, finding, "bind_numa",
-           "Start it on one socket, memory included: numactl --cpunodebind=0 --membind=0 llmind serve.");
+           "Start it on one processor socket, memory included: numactl --cpunodebind=0 --membind=0 llmind "
+           "serve.");
 }
 
 static void advise_draft(const struct facts *facts, json_t *list, const struct finding *finding)
 {
     remedy(facts, list, finding, "no_draft_model",
-           "Do without the draft model, or take one that agrees more.");
+           "Do without the draft model, or take one whose guesses are right more often.");
 }
 
 static void advise_cold(const struct facts *facts, json_t *list, const struct finding *finding)
@@ -231,7 +237,8 @@ static void advise_cold(const struct facts *facts, json_t *list, const struct fi
 static void advise_prefill(const struct facts *facts, json_t *list, const struct finding *finding)
 {
     remedy(facts, list, finding, "reuse_prefix",
-           "Begin prompts with what they have in common: what was read once is found in the prefix cache.");
+           "Begin prompts with what they have in common: what was read before is kept (the prefix cache) "
+           "and need not be read again.");
 }
 
 static const struct {

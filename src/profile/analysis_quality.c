@@ -56,7 +56,7 @@ static void flag_tests(const json_t *tests, json_t *flags)
         const json_t *test = json_get_item(tests, i);
         const char *name = json_get_text(test, "label", json_get_text(test, "id", "a test"));
         if (json_get_is(test, "grade", "unstable"))
-            add(flags, "%.60s: unstable, repeats differ by more than 20 %% (CV)", name);
+            add(flags, "%.60s: unstable, the repeats' standard deviation is above 20 %% of their mean", name);
         if (json_get_bool(test, "drifts", false))
             add(flags, "%.60s: drifts, every repeat %s than the one before (%+.1f %% in all)", name,
                 json_get_number(test, "drift") < 0 ? "lower" : "higher",
@@ -77,9 +77,9 @@ static void flag_host(const struct facts *facts, const struct findings *findings
         add(flags, "the hypervisor gave processor time to others%s",
             findings_get(findings, "steal") ? ": do not compare these figures" : "");
     if (isnan(steal) && isnan(facts_sensor_mean(facts, "steal", NULL)))
-        add(flags, "whether the hypervisor stole time is unknown");
+        add(flags, "whether the hypervisor gave processor time to others is unknown");
     if (findings_get(findings, "thermal"))
-        add(flags, "heat, power or a falling clock: a longer run would be slower");
+        add(flags, "heat, power or a falling clock: a longer run would probably be slower");
     if (findings_get(findings, "cpu_quota"))
         add(flags, "a CPU quota limited the run");
 }
@@ -165,7 +165,7 @@ static void strength_memory(const struct facts *facts, json_t *list)
     char a[FORMAT_MAX], b[FORMAT_MAX];
     double share = facts->footprint_peak_bytes / facts->memory_bytes;
     if (share < MEMORY_TO_SPARE)
-        add(list, "Memory to spare: %s of %s used, a larger model or a longer context fits",
+        add(list, "Memory to spare: %s of %s used, so there is room for a larger model or a longer context",
             format_bytes(a, facts->footprint_peak_bytes), format_bytes(b, facts->memory_bytes));
 }
 
@@ -177,8 +177,8 @@ static void strength_evenness(const struct facts *facts, json_t *list)
         add(list, "Even: the slowest of a hundred tokens takes %.2f times the usual time", p99 / p50);
     double slower = facts->deep.tpot_ms / facts->shallow.tpot_ms - 1;
     if (slower < DEPTH_SLOWER && facts->deep.depth >= DEPTH_WORTH)
-        add(list, "Depth costs little: at %.0f tokens a step takes %.0f %% longer", facts->deep.depth,
-            100 * fmax(slower, 0));
+        add(list, "Depth costs little: at %.0f tokens of context a step takes %.0f %% longer",
+            facts->deep.depth, 100 * fmax(slower, 0));
 }
 
 static void strength_stability(const struct facts *facts, const struct findings *findings, json_t *list)
@@ -192,8 +192,8 @@ static void strength_stability(const struct facts *facts, const struct findings 
         if (findings->items[i].fault)
             return;
     if (facts->shallow.test && !facts->remote)
-        add(list,
-            "Nothing is wrong: no quota, neighbour, heat, swap or surplus thread was found to slow it down");
+        add(list, "Nothing was found wrong: no sign of a quota, a neighbour, heat, swap or surplus threads "
+                  "that slowed it down");
 }
 
 json_t *analysis_strengths(const struct facts *facts, const struct findings *findings)

@@ -38,7 +38,8 @@ static const char *batching_witness(const struct facts *facts, struct finding *o
     finding_figure(out, "sequences", batching.sequences);
     finding_figure(out, "speedup", batching.speedup);
     finding_figure(out, "exponent", batching.exponent);
-    return " Several answers at once gain as much as shared reading explains, which says the same.";
+    return " Several answers at once gain about as much as shared reading explains, which points to the "
+           "same.";
 }
 
 static void bandwidth_figures(const struct facts *facts, struct finding *out)
@@ -59,8 +60,8 @@ bool diagnose_byte_accounting(const struct facts *facts, const struct findings *
     finding_figure(out, "ceiling_gbps", facts->ceiling_gbps);
     finding_say(
         out, SEVERITY_LOW, "The bandwidth figure is refused",
-        "Decoding would have read %.1f GB/s where %.1f GB/s were measured as the most: the bytes that "
-        "were counted, or the ceiling, are wrong. No utilisation is shown.",
+        "Decoding would have read %.1f GB/s where %.1f GB/s were measured as the most: either the bytes were "
+        "counted wrongly, or the ceiling was measured too low. No utilisation is shown.",
         facts->shallow.achieved_gbps, facts->ceiling_gbps);
     return true;
 }
@@ -72,10 +73,10 @@ bool diagnose_memory_bandwidth(const struct facts *facts, const struct findings 
         return false;
     bandwidth_figures(facts, out);
     finding_say(
-        out, SEVERITY_MEDIUM, "Decoding is at the wall of memory bandwidth",
-        "Every token reads the weights once, and that happens at %.1f of the %.1f GB/s this memory was "
-        "measured to give (%.0f %%). Nothing is wrong; only fewer bytes per token (a smaller "
-        "quantization) or more sequences per step make better use of this machine.%s",
+        out, SEVERITY_MEDIUM, "Decoding is at the limit of the memory bandwidth",
+        "Every token reads the weights that it needs once, at %.1f of the %.1f GB/s this memory was "
+        "measured to give (%.0f %%). That is no fault: what helps is fewer bytes per token (a smaller "
+        "quantization: fewer bits per weight), or several answers at once, which share the reading.%s",
         facts->shallow.achieved_gbps, facts->ceiling_gbps, 100 * facts->mbu, batching_witness(facts, out));
     return true;
 }
@@ -87,9 +88,9 @@ bool diagnose_cache_bandwidth(const struct facts *facts, const struct findings *
         return false;
     bandwidth_figures(facts, out);
     finding_say(
-        out, SEVERITY_MEDIUM, "Decoding is at the wall of cache bandwidth",
-        "The weights stay in the last-level cache and are read at %.1f of the %.1f GB/s it was measured "
-        "to give (%.0f %%). Memory bandwidth plays no part in this figure.",
+        out, SEVERITY_MEDIUM, "Decoding is at the limit of the cache bandwidth",
+        "The weights are small enough to stay in the last-level cache (the processor's largest) and are read "
+        "at %.1f of the %.1f GB/s it was measured to give (%.0f %%). Memory bandwidth hardly matters then.",
         facts->shallow.achieved_gbps, facts->ceiling_gbps, 100 * facts->mbu);
     return true;
 }
@@ -100,13 +101,13 @@ bool diagnose_bandwidth_headroom(const struct facts *facts, const struct finding
     if (findings_disturbed(so_far) || !(facts->mbu >= HEADROOM) || facts->mbu >= AT_THE_WALL)
         return false;
     bandwidth_figures(facts, out);
-    finding_say(
-        out, SEVERITY_LOW, "Decoding is bound by bandwidth, with headroom",
-        "Weights are read at %.1f of the %.1f GB/s that were measured %s(%.0f %%). Most of a token's time "
-        "is reading; up to %.0f %% could still be gained without reading less.%s",
-        facts->shallow.achieved_gbps, facts->ceiling_gbps,
-        facts->level == READ_CACHE ? "for the last-level cache, where they stay " : "", 100 * facts->mbu,
-        100 * (1 / facts->mbu - 1), batching_witness(facts, out));
+    finding_say(out, SEVERITY_LOW, "Decoding is limited by bandwidth, with headroom",
+                "Weights are read at %.1f of the %.1f GB/s that were measured %s(%.0f %%): reading explains "
+                "most of a token's time. Until the bandwidth is used up, at most %.0f %% more tokens per "
+                "second are possible.%s",
+                facts->shallow.achieved_gbps, facts->ceiling_gbps,
+                facts->level == READ_CACHE ? "for the last-level cache, where they stay " : "",
+                100 * facts->mbu, 100 * (1 / facts->mbu - 1), batching_witness(facts, out));
     return true;
 }
 
@@ -123,15 +124,16 @@ bool diagnose_overhead(const struct facts *facts, const struct findings *so_far,
     if (fixed >= DOMINATES)
         finding_say(
             out, SEVERITY_MEDIUM, "Each step costs more than what it reads",
-            "%.3g of the %.3g ms of a token are spent whatever is read: many small operations, threads "
-            "that wait for each other, sampling. Only %.0f %% of the bandwidth is used; more sequences "
-            "per step share this cost.",
+            "About %.3g of the %.3g ms of a token do not depend on how much is read; the usual causes are "
+            "many small operations, threads that wait for each other, and sampling (choosing the token). "
+            "Only %.0f %% of the bandwidth is used. Several answers at once share this cost.",
             facts->fixed_ms, facts->shallow.tpot_ms, 100 * facts->mbu);
     else
         finding_say(
             out, SEVERITY_MEDIUM, "Each step costs more than what it reads",
-            "In %.0f %% of the traced step neither bytes nor arithmetic explain the time: many small "
-            "operations, and threads that wait for each other. More sequences per step share this cost.",
+            "In %.0f %% of the traced step (one step that was timed part by part) neither bytes "
+            "nor arithmetic explain the time; the usual causes are many small operations, and threads that "
+            "wait for each other. Several answers at once share this cost.",
             100 * facts->overhead_share);
     return true;
 }
@@ -143,12 +145,12 @@ bool diagnose_decode_compute(const struct facts *facts, const struct findings *s
         return false;
     bandwidth_figures(facts, out);
     finding_figure(out, "compute_share_of_step", facts->compute_share);
-    finding_say(
-        out, SEVERITY_MEDIUM, "Decoding is bound by arithmetic",
-        "%.0f %% of the traced step are operations whose arithmetic takes longer than their bytes. The "
-        "memory could deliver more than these cores can multiply: more cores or wider instructions help, "
-        "fewer bytes do not.",
-        100 * facts->compute_share);
+    finding_say(out, SEVERITY_MEDIUM, "Decoding is limited by arithmetic",
+                "Operations whose arithmetic takes longer than reading their bytes are %.0f %% of the "
+                "traced step (one step that was timed part by part). The memory could probably "
+                "deliver more than these cores can multiply: more cores or wider instructions should help, "
+                "fewer bytes hardly.",
+                100 * facts->compute_share);
     return true;
 }
 
@@ -191,12 +193,15 @@ bool diagnose_kv_cache(const struct facts *facts, const struct findings *so_far,
         return false;
     char a[FORMAT_MAX];
     depth_figures(facts, &slow, out);
-    finding_say(
-        out, slow.share >= DEPTH_MUCH_SLOWER ? SEVERITY_MEDIUM : SEVERITY_LOW,
-        "Long contexts are slower because the KV cache is read",
-        "At a depth of %.0f tokens each step reads %s of KV cache beside the weights and takes %.0f %% "
-        "longer, as those bytes predict. An 8-bit KV cache halves them.",
-        facts->deep.depth, format_bytes(a, facts->deep.kv_bytes), 100 * slow.share);
+    finding_say(out, slow.share >= DEPTH_MUCH_SLOWER ? SEVERITY_MEDIUM : SEVERITY_LOW,
+                "Long contexts are slower because the KV cache is read",
+                "At a depth of %.0f tokens each step reads %s of KV cache (the stored keys and values of "
+                "earlier tokens) beside the weights and takes %.0f %% longer, about what those bytes "
+                "explain.%s",
+                facts->deep.depth, format_bytes(a, facts->deep.kv_bytes), 100 * slow.share,
+                facts->kv_bits == 16   ? " An 8-bit KV cache needs about half of them."
+                : facts->kv_bits == 32 ? " An 8-bit KV cache needs about a quarter of them."
+                                       : "");
     return true;
 }
 
@@ -210,8 +215,9 @@ bool diagnose_attention_kernel(const struct facts *facts, const struct findings 
     finding_say(
         out, slow.share >= DEPTH_MUCH_SLOWER ? SEVERITY_MEDIUM : SEVERITY_LOW,
         "Long contexts are slower than the KV cache's bytes explain",
-        "At a depth of %.0f tokens a step takes %.3g ms more, and reading the additional KV cache would "
-        "take %.3g ms: the time goes into the arithmetic of attention, not into memory.",
+        "At a depth of %.0f tokens a step takes %.3g ms more, and reading the additional KV cache (the "
+        "stored keys and values of earlier tokens) would take %.3g ms: most of the time probably goes into "
+        "the arithmetic of attention.",
         facts->deep.depth, slow.extra_ms, slow.by_bytes_ms);
     return true;
 }
@@ -232,10 +238,12 @@ bool diagnose_prefill_compute(const struct facts *facts, const struct findings *
     finding_figure(out, "mfu", facts->mfu);
     finding_figure(out, "prefill_gflops", facts->prefill_gflops);
     finding_figure(out, "peak_gflops", facts->peak_gflops);
-    finding_say(out, SEVERITY_LOW, "Reading prompts is bound by arithmetic",
-                "Prefill runs at %.0f %% of the %s peak that was measured. That is good use of these cores; "
-                "prompts get faster by more cores, or by not reading their common beginning again.",
-                100 * facts->mfu, facts->peak_name);
+    finding_say(
+        out, SEVERITY_LOW, "Reading prompts is limited by arithmetic",
+        "Prefill (reading the prompt) runs at %.0f %% of the %s peak that was measured. That is good use of "
+        "these cores; prompts get faster with more cores, or when their common beginning need not be "
+        "read again.",
+        100 * facts->mfu, facts->peak_name);
     return true;
 }
 
@@ -262,10 +270,11 @@ bool diagnose_threads_saturated(const struct facts *facts, const struct findings
     finding_figure(out, "enough_threads", best);
     finding_figure(out, "change_pct", change);
     finding_figure(out, "ci95_low_pct", low);
+    char more[FORMAT_MAX];
     finding_say(out, low > THREADS_GAIN_PCT ? SEVERITY_MEDIUM : SEVERITY_LOW, "Fewer threads do as well",
-                "With %.0f instead of %.0f threads the speed changes by %+.1f %% (at least %+.1f %%, 95 %% "
-                "confidence): what the further threads wait for is the memory, or each other.",
-                best, facts->threads, change, low);
+                "With %.0f instead of %s the speed changes by %+.1f %% (at least %+.1f %%, 95 %% "
+                "confidence): the further threads probably wait for the memory, or for each other.",
+                best, format_of(more, facts->threads, "thread"), change, low);
     return true;
 }
 
@@ -283,10 +292,10 @@ bool diagnose_batch_saturated(const struct facts *facts, const struct findings *
     finding_figure(out, "exponent", batching.exponent);
     finding_figure(out, "compute_share_of_step", facts->compute_share);
     finding_say(out, SEVERITY_LOW, "Several answers at once gain little",
-                "%.0f sequences together are %.2f times as fast as one. %s", batching.sequences,
+                "%.0f answers at once get %.2f times the tokens per second of one. %s", batching.sequences,
                 batching.speedup,
-                facts->compute_share >= DOMINATES ? "The arithmetic of a step is already at its limit: more "
-                                                    "sequences only share it."
+                facts->compute_share >= DOMINATES ? "The arithmetic of a step is probably at its limit "
+                                                    "already: more answers only share it."
                                                   : "What limits them was not shown.");
     return true;
 }
@@ -301,11 +310,10 @@ bool diagnose_speculative(const struct facts *facts, const struct findings *so_f
             continue;
         double change = json_get_number(entry, "change_pct");
         finding_figure(out, "change_pct", change);
-        finding_say(
-            out, SEVERITY_MEDIUM, "Speculative decoding costs more than it saves",
-            "With the draft model answers are %.1f %% slower: too few of its tokens are accepted to pay "
-            "for computing them.",
-            -change);
+        finding_say(out, SEVERITY_MEDIUM, "Speculative decoding costs more than it saves",
+                    "With the draft model (a small one whose guesses the large one checks) answers are %.1f "
+                    "%% slower: probably too few of its tokens are accepted to pay for computing them.",
+                    -change);
         return true;
     }
     return false;

@@ -18,15 +18,17 @@ bool diagnose_swapping(const struct facts *facts, const struct findings *so_far,
     finding_figure(out, "swap_in_bytes_per_s", swap_in);
     finding_figure(out, "swap_change_bytes", change);
     if (reads)
-        finding_say(out, SEVERITY_HIGH, "Memory is swapped in while tokens are generated",
-                    "%s were read back from swap every second of decoding. The model and what else runs here "
-                    "need more memory than there is, and each token waits for the disk.",
-                    format_bytes(a, swap_in));
+        finding_say(
+            out, SEVERITY_HIGH, "Memory is swapped in while tokens are generated",
+            "%s per second were read back from swap (memory that was moved to the disk) while decoding. The "
+            "model and what else runs here need more memory than there is, and tokens wait for the disk.",
+            format_bytes(a, swap_in));
     else
-        finding_say(out, SEVERITY_MEDIUM, "The run pushed memory into swap",
-                    "%s went to swap during the run. Nothing was read back while tokens were generated, but "
-                    "memory is short: the next longer context will be slow.",
-                    format_bytes(a, change));
+        finding_say(
+            out, SEVERITY_MEDIUM, "The run pushed memory into swap",
+            "%s went to swap (memory that was moved to the disk) during the run. Nothing was read back while "
+            "tokens were generated, but memory is short: a longer context may become slow.",
+            format_bytes(a, change));
     return true;
 }
 
@@ -42,9 +44,9 @@ bool diagnose_not_resident(const struct facts *facts, const struct findings *so_
     finding_figure(out, "memory_bytes", facts->memory_bytes);
     finding_say(
         out, faults >= FAULTS_MANY_PER_S ? SEVERITY_HIGH : SEVERITY_MEDIUM,
-        "Weights are read from disk while decoding",
-        "%.0f pages a second had to come from the disk while tokens were generated: the weights do not "
-        "stay in memory. A page fault costs as much time as reading megabytes that are there.",
+        "Memory is read from disk while decoding",
+        "%.0f pages of memory per second had to come from the disk while tokens were generated: probably not "
+        "all of the weights stay in memory. Each such page takes far longer than one that is there.",
         faults);
     return true;
 }
@@ -63,9 +65,9 @@ bool diagnose_cold_cache(const struct facts *facts, const struct findings *so_fa
     finding_figure(out, "weights_resident_before", resident);
     finding_figure(out, "weight_bytes", facts->model_bytes);
     finding_say(
-        out, SEVERITY_LOW, "The run began with a cold page cache",
-        "%s of the %s of weights were not in memory when the run began and had to come from the disk. "
-        "Nothing of that is in any figure here; it is what the first answer after a start waits for.",
+        out, SEVERITY_LOW, "The run began with weights on the disk",
+        "%s of the %s of weights were not in memory when the run began and had to come from the disk. No "
+        "figure here contains that; the first answer after a start waits for it.",
         format_bytes(a, absent), format_bytes(b, facts->model_bytes));
     return true;
 }
@@ -83,7 +85,7 @@ bool diagnose_memory_tight(const struct facts *facts, const struct findings *so_
     finding_say(
         out, share >= MEMORY_FULL ? SEVERITY_HIGH : SEVERITY_MEDIUM, "Memory is nearly full",
         "At its peak the run held %s of the %s it may have. A longer context, a second conversation or "
-        "another program will push weights out of memory.",
+        "another program may push weights out of memory.",
         format_bytes(a, facts->footprint_peak_bytes), format_bytes(b, facts->memory_bytes));
     return true;
 }
@@ -99,10 +101,10 @@ static const char *surplus(const struct facts *facts)
     double more = facts->footprint_peak_bytes - facts->predicted_bytes;
     if (isnan(own) || isnan(files))
         return "What the rest is could not be read.";
-    return own >= 0.5 * more     ? "Most of the rest is memory that the allocator holds."
+    return own >= 0.5 * more     ? "Most of the rest is other memory of the process's own."
            : files >= 0.5 * more ? "Most of the rest is files that are mapped beside the weights."
-                                 : "The rest was needed for a moment only, as while loading: it was gone "
-                                   "when the run ended.";
+                                 : "The rest was needed for a moment only, perhaps while loading: it was "
+                                   "gone when the run ended.";
 }
 
 /* Small models stand beside tokenizers and code of tens of megabytes, hence the constant. */
@@ -116,10 +118,11 @@ bool diagnose_footprint(const struct facts *facts, const struct findings *so_far
     char a[FORMAT_MAX], b[FORMAT_MAX];
     finding_figure(out, "footprint_peak_bytes", facts->footprint_peak_bytes);
     finding_figure(out, "predicted_bytes", facts->predicted_bytes);
-    finding_say(out, SEVERITY_LOW, "More memory is used than weights, KV cache and scratch explain",
-                "The peak was %s where weights, KV cache and scratch add up to %s. %s",
-                format_bytes(a, facts->footprint_peak_bytes), format_bytes(b, facts->predicted_bytes),
-                surplus(facts));
+    finding_say(
+        out, SEVERITY_LOW, "More memory is used than the model explains",
+        "The peak was %s where weights, KV cache and the intermediate results of a step add up to %s. %s",
+        format_bytes(a, facts->footprint_peak_bytes), format_bytes(b, facts->predicted_bytes),
+        surplus(facts));
     return true;
 }
 
@@ -132,9 +135,10 @@ bool diagnose_gpu_working_set(const struct facts *facts, const struct findings *
     char a[FORMAT_MAX], b[FORMAT_MAX];
     finding_figure(out, "weight_bytes", facts->model_bytes);
     finding_figure(out, "gpu_working_set_bytes", limit);
-    finding_say(out, SEVERITY_HIGH, "The model is as large as the GPU's working set",
-                "The weights take %s, and the system keeps %s resident for the GPU. Above nine tenths of it "
-                "weights are moved in and out while tokens are generated.",
-                format_bytes(a, facts->model_bytes), format_bytes(b, limit));
+    finding_say(
+        out, SEVERITY_HIGH, "The model takes nearly all of the GPU's working set, or more",
+        "The weights take %s, and the system keeps at most %s ready for the GPU (its working set). Above "
+        "90 %% of it, weights may be moved in and out while tokens are generated.",
+        format_bytes(a, facts->model_bytes), format_bytes(b, limit));
     return true;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "profile/diagnose.h"
+#include "profile/format.h"
 #include "profile/json_get.h"
 #include "profile/thresholds.h"
 
@@ -18,19 +19,21 @@ bool diagnose_cpu_quota(const struct facts *facts, const struct findings *so_far
     finding_figure(out, "throttled_fraction", throttled);
     finding_figure(out, "quota_cores", facts->quota_cores);
     finding_figure(out, "threads", facts->threads);
+    char a[FORMAT_MAX], b[FORMAT_MAX];
     if (counted)
         finding_say(
             out, throttled > THROTTLED_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM,
             "The CPU quota of this container stops the threads",
-            "In %.1f %% of the scheduling periods the group had used up its quota and all threads were "
-            "stopped until the next period. Threads that wait for a stopped one lose the whole period: "
-            "fewer threads than the quota has cores can be many times faster.",
+            "In %.1f %% of the scheduling periods (usually 100 ms each) the container had used up its "
+            "quota, and all threads were stopped until the next one. Threads that wait for a stopped one "
+            "lose time too: no more threads than the quota has cores can be many times faster.",
             100 * throttled);
     else
-        finding_say(out, SEVERITY_MEDIUM, "More threads than the CPU quota allows",
-                    "%.0f threads share a quota of %.2f cores. Whether the kernel stopped them could not be "
-                    "read; when it does, all wait for the next period.",
-                    facts->threads, facts->quota_cores);
+        finding_say(
+            out, SEVERITY_MEDIUM, "More threads than the CPU quota allows",
+            "A CPU quota of %s is there for %s. Whether the system stopped them could not be read; when it "
+            "does, all wait for its next scheduling period (usually 100 ms).",
+            format_of(a, facts->quota_cores, "core"), format_of(b, facts->threads, "thread"));
     return true;
 }
 
@@ -41,11 +44,12 @@ bool diagnose_oversubscribed(const struct facts *facts, const struct findings *s
         return false;
     finding_figure(out, "threads", facts->threads);
     finding_figure(out, "cores_allowed", facts->cores_allowed);
+    char cores[FORMAT_MAX];
     finding_say(
         out, SEVERITY_HIGH, "More threads than cores",
-        "%.0f compute threads share %.0f cores. At every operation all threads wait for the slowest, and "
-        "the slowest is one that had no core.",
-        facts->threads, facts->cores_allowed);
+        "%.0f compute threads share %s. At every operation all threads wait for the slowest, which is one "
+        "that had to wait for a core.",
+        facts->threads, format_of(cores, facts->cores_allowed, "core"));
     return true;
 }
 
@@ -63,11 +67,12 @@ bool diagnose_smt(const struct facts *facts, const struct findings *so_far, stru
     finding_figure(out, "threads", facts->threads);
     finding_figure(out, "cores_physical", facts->cores_physical);
     finding_figure(out, "change_pct", gain);
+    char cores[FORMAT_MAX];
     finding_say(
         out, tried ? SEVERITY_MEDIUM : SEVERITY_LOW, "Two threads share one physical core",
-        "%.0f threads run on %.0f physical cores. Threads of one core share its load units and caches: "
-        "prefill may gain a little, decoding usually loses.",
-        facts->threads, facts->cores_physical);
+        "%.0f threads run on %s. Threads of one core share its units and caches: reading prompts may gain "
+        "a little, decoding usually loses.",
+        facts->threads, format_of(cores, facts->cores_physical, "physical core"));
     return true;
 }
 
@@ -83,8 +88,9 @@ bool diagnose_steal(const struct facts *facts, const struct findings *so_far, st
     finding_say(
         out, steal >= STEAL_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM,
         "The hypervisor gives this machine's processors to others",
-        "%.0f %% of the processor time was stolen by neighbours on the same host. The figures of this "
-        "run say how fast the model was now, not how fast this machine is; compare them with nothing.",
+        "This is a virtual machine, and its host gave %.0f %% of the processor time to others. The figures "
+        "of this run say how fast the model was then, not how fast it can be here: do not compare them with "
+        "other runs.",
         100 * steal);
     return true;
 }
@@ -103,12 +109,13 @@ bool diagnose_busy_host(const struct facts *facts, const struct findings *so_far
     finding_figure(out, "others_cores", others);
     finding_figure(out, "process_cores", own);
     finding_figure(out, "cores_online", facts->cores_online);
-    finding_say(
-        out, others >= OTHERS_MUCH * facts->cores_online ? SEVERITY_HIGH : SEVERITY_MEDIUM,
-        "Other programs used the processors during the run",
-        "Other programs took %.1f of the %.0f cores while this run was timed and left it less than its "
-        "%.0f threads need. Every step waits for the thread that was held up.",
-        others, facts->cores_online, facts->threads);
+    char cores[FORMAT_MAX], threads[FORMAT_MAX];
+    finding_say(out, others >= OTHERS_MUCH * facts->cores_online ? SEVERITY_HIGH : SEVERITY_MEDIUM,
+                "Other programs used the processors during the run",
+                "Other programs took %.1f of %s while this run was timed and left it less than its %s "
+                "could use. Every step waits for a thread that was held up.",
+                others, format_of(cores, facts->cores_online, "core"),
+                format_of(threads, facts->threads, "thread"));
     return true;
 }
 
@@ -131,19 +138,19 @@ bool diagnose_thermal(const struct facts *facts, const struct findings *so_far, 
     finding_figure(out, "power_limit_w", limit_w);
     finding_figure(out, "time_share_at_power_limit", at_limit);
     if (slowed)
-        finding_say(out, fall <= -CLOCK_FALL_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM,
-                    "The clock fell during the run",
-                    "The frequency was %.0f %% lower at the end of the run than at its beginning%s. A longer "
-                    "answer is slower than these figures say.",
-                    -100 * fall, too_hot ? ", and the processor was hot" : "");
+        finding_say(
+            out, fall <= -CLOCK_FALL_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM, "The clock fell during the run",
+            "The frequency was %.0f %% lower at the end of the run than at its beginning%s. Longer work is "
+            "probably slower than these figures say.",
+            -100 * fall, too_hot ? ", and the processor was hot" : "");
     else if (too_hot)
         finding_say(out, SEVERITY_MEDIUM, "The processor is hot",
-                    "It reached %.0f °C. The clock held so far; in longer work it will fall.", hot);
+                    "It reached %.0f °C. The clock held during this run; in longer work it may fall.", hot);
     else
         finding_say(
             out, SEVERITY_MEDIUM, "Power is at its limit",
-            "For %.0f %% of the time the GPU drew %.0f %% or more of its power limit (%.0f W): its clock "
-            "is set by power, not by the work.",
+            "For %.0f %% of the time the GPU drew %.0f %% or more of its power limit (%.0f W): that probably "
+            "holds its clock down.",
             100 * at_limit, 100 * POWER_AT_LIMIT, limit_w);
     return true;
 }
@@ -155,12 +162,11 @@ bool diagnose_numa(const struct facts *facts, const struct findings *so_far, str
     if (!(remote >= NUMA_REMOTE))
         return false;
     finding_figure(out, "numa_remote_fraction", remote);
-    finding_say(
-        out, remote >= NUMA_REMOTE_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM,
-        "Weights are read from another socket's memory",
-        "%.0f %% of the memory accesses went to another NUMA node, over a link that is slower than the "
-        "memory of the own one.",
-        100 * remote);
+    finding_say(out, remote >= NUMA_REMOTE_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM,
+                "Weights are read from another socket's memory",
+                "%.0f %% of the memory accesses went to memory of another processor socket (another NUMA "
+                "node), over a link that is slower than a socket's own memory.",
+                100 * remote);
     return true;
 }
 
@@ -190,8 +196,8 @@ bool diagnose_itl_tail(const struct facts *facts, const struct findings *so_far,
     finding_figure(out, "ratio", worst);
     finding_say(
         out, worst > ITL_SEVERE ? SEVERITY_HIGH : SEVERITY_MEDIUM, "Some tokens come much later than others",
-        "One gap in a hundred was %.3g ms or longer, %.1f times the usual %.3g ms. Something interrupts "
-        "the work: another program, the system, or requests that wait for each other.",
+        "One gap between tokens in a hundred was %.3g ms or longer, %.1f times the usual %.3g ms. Something "
+        "seems to interrupt the work: another program, the system, or requests that wait for each other.",
         p99, worst, p50);
     return true;
 }

@@ -215,10 +215,12 @@ static void price_speed(const struct plan *plan, const struct estimate_machine *
     out->read_gbps = out->step.gbps;
     if (isnan(out->decode.mid))
         snprintf(out->reason, sizeof out->reason,
-                 "the calibration has no entry for a format of this model; run: llmind system --calibrate");
+                 "the calibration (what operations cost on this machine) has no entry for a weight format of "
+                 "this model; run: llmind system --calibrate");
     else if (!out->step.exact)
         snprintf(out->reason, sizeof out->reason,
-                 "a group size of this model was not calibrated; its neighbour's was taken (llmind system "
+                 "a quantization group size of this model was not calibrated; the cost of the nearest one "
+                 "was taken (llmind system "
                  "--calibrate --thorough measures all)");
 }
 

@@ -42,7 +42,7 @@ static json_t *memory_json(const struct estimate *estimate, const struct estimat
              estimate->concurrency, estimate->concurrency == 1 ? "" : "s", estimate->context);
     put_part(parts, "weights", estimate->weight_bytes, "the files, mapped and used where they lie");
     put_part(parts, "kv_cache", estimate->kv_bytes, kv);
-    put_part(parts, "scratch", estimate->scratch_bytes, "activations of one step");
+    put_part(parts, "scratch", estimate->scratch_bytes, "activations: the intermediate results of one step");
     put_part(parts, "program", estimate->program_bytes, "the program, its libraries and the tokenizer");
     json_put_integer(o, "weights_bytes", estimate->weight_bytes);
     json_put_integer(o, "kv_bytes", estimate->kv_bytes);
@@ -166,13 +166,13 @@ static json_t *unsupported_json(const json_t *config, const char *name, const st
                                 const struct estimate_machine *machine)
 {
     const char *architecture = model_shape_architecture(config), *needs = model_shape_needs(architecture);
-    const char *reason = "the model cannot be run, so there is no plan to price";
+    const char *reason = "the model cannot be run, so there is nothing to estimate";
     json_t *o = json_object();
     json_put_string(o, "model", name, "not known");
     json_put_bool(o, "supported", false);
     json_put_string(o, "supported_reason", problem->message, "");
     json_put_string(o, "architecture", architecture, "not known");
-    json_put_string(o, "needs", needs, "nobody has written this architecture down as a plan yet");
+    json_put_string(o, "needs", needs, "this architecture is not known here yet");
     static const char *const nulls[] = {"quantization", "parameters", "from",          "context",
                                         "concurrency",  "kv_bits",    "prefill_chunk", "memory",
                                         "limits",       "speed",      "what_if"};

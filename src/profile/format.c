@@ -68,3 +68,9 @@ char *format_percent(char out[FORMAT_MAX], double fraction)
         snprintf(out, FORMAT_MAX, "%.20s %%", format_number(number, 100 * fraction));
     return out;
 }
+
+char *format_of(char out[FORMAT_MAX], double count, const char *noun)
+{
+    snprintf(out, FORMAT_MAX, "%.4g %.16s%s", count, noun, count == 1 ? "" : "s");
+    return out;
+}

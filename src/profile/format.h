@@ -13,5 +13,7 @@ char *format_bytes(char out[FORMAT_MAX], double bytes);      /* "14.6 MB", decim
 char *format_count(char out[FORMAT_MAX], double count);      /* "25.6 M", "1.24 B" */
 char *format_ms(char out[FORMAT_MAX], double milliseconds);  /* "95.0 ms", "1.24 s" */
 char *format_percent(char out[FORMAT_MAX], double fraction); /* "41.2 %" */
+/* "1 thread", "2 threads", "1.5 cores"; noun: its singular, which takes an s. */
+char *format_of(char out[FORMAT_MAX], double count, const char *noun);
 
 #endif

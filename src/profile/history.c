@@ -266,7 +266,9 @@ static int collect_page(struct collection *into, const struct store_runs_filter 
     for (const struct kept *entry = jobs->kept; entry && !status; entry = entry->next) {
         const struct store_run *run = &entry->run;
         if (is_or_any(filter->model, run->model) && is_or_any(filter->kind, run->kind) &&
-            is_or_any(filter->status, run->status) && (!filter->has_before || is_newer(&before, run)))
+            is_or_any(filter->status, run->status) &&
+            (!filter->imported || *filter->imported == run->imported) &&
+            (!filter->has_before || is_newer(&before, run)))
             status = collect_kept(into, entry, error);
     }
     if (!status && jobs->store)
@@ -345,6 +347,7 @@ int jobs_list(struct jobs *jobs, const struct jobs_filter *filter, json_t **out,
     struct store_runs_filter wanted = {.model = filter->model,
                                        .kind = filter->kind,
                                        .status = filter->status,
+                                       .imported = filter->imported,
                                        .limit = (uint32_t)limit + 1}; /* one more: is there a next page? */
     int status = check_status(filter->status, error);
     if (!status)

@@ -75,7 +75,8 @@ int jobs_events(struct jobs *jobs, const char *id, uint64_t after, uint32_t wait
 
 struct jobs_filter {
     const char *model, *kind, *status, *before; /* NULL: any; before: an id, for the next page */
-    uint32_t limit;                             /* 0: 50; at most 500 */
+    const bool *imported; /* NULL: any; else only those that came from elsewhere, or were made here */
+    uint32_t limit;       /* 0: 50; at most 500 */
 };
 /* {"runs": [{"id", "kind", "status", "created", "duration_s", "model", "quantization", "mode", "machine",
  * "imported", "tokens_per_second", "decode_tokens_per_second", "prefill_tokens_per_second", "ttft_ms",

@@ -86,7 +86,7 @@ bool run_is_success(const struct store_run *run);
 
 struct report_row {
     struct store_run run; /* id, created_ms, imported, request and report are the caller's to fill */
-    char model[512], machine[256], series[17];
+    char model[REQUEST_MAX_NAME_BYTES + 1], machine[256], series[17];
 };
 /* What a report says in the columns of a row; strings are borrowed from both. The report may be anybody's. */
 void report_row(const json_t *report, struct report_row *out);
@@ -118,7 +118,7 @@ struct job {
     struct arena arena; /* of request */
     struct profile_request request;
     char *request_text;
-    char model[512];
+    char model[REQUEST_MAX_NAME_BYTES + 1];
     atomic_int cancel;
     /* guarded by jobs->lock */
     enum job_state state;

@@ -230,7 +230,7 @@ static const char *why_unknown(const struct store_run *run)
 {
     if (run_is_open(run))
         return "the run is not over";
-    return run_is_success(run) ? "not in the report" : "the run did not come so far";
+    return run_is_success(run) ? "not in the report" : "the run ended before that";
 }
 
 void jobs_put_time(json_t *object, const char *name, int64_t unix_ms)

@@ -14,7 +14,7 @@
 #include "profile/json_put.h"
 
 static const char interrupted_message[] =
-    "the program ended before the run did: it was killed, it crashed, or the power went";
+    "the program ended before the run did: probably it was killed, it crashed, or the power failed";
 
 /* ---- saving ---- */
 

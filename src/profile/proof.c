@@ -24,9 +24,9 @@ static int check_run(const json_t *row, struct error *error)
     else if (json_get_bool(row, "imported", false))
         why = "this run was made on another machine: what is better there cannot be tried here";
     else if (json_get_object(row, "report.target"))
-        why = "this run measured a server from outside: its knobs cannot be turned from here";
+        why = "this run measured a server from outside: its settings cannot be changed from here";
     else if (!json_get_object(row, "report.flags"))
-        why = "this run did not come so far as to load its model";
+        why = "this run ended before its model was loaded";
     return why ? error_set(error, ERROR_UNSUPPORTED, "%s", why) : 0;
 }
 

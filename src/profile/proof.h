@@ -22,7 +22,7 @@
 #include "base/error.h"
 #include "profile/request.h"
 
-#define PROOF_NOT_YET "nobody has tried it yet: 'Prove it' measures it in turn with the baseline"
+#define PROOF_NOT_YET "it was not tried yet: 'Prove it' measures it in turn with the baseline"
 #define PROOF_NOT_HERE "it cannot be tried from here"
 
 /* The request (profile/request.h) that tries `configuration` ("threads=2") for a stored run (a row of

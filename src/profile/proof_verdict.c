@@ -109,8 +109,7 @@ static void say(const json_t *report, const json_t *entry, const struct verdict 
         snprintf(out, SENTENCE, "unclear: %s: %s (%.200s)", what, verdict->why,
                  json_get_text(entry, "message", json_get_text(entry, "outcome", "no message")));
     else if (strcmp(verdict->reason, "no_real_difference") == 0)
-        snprintf(out, SENTENCE, "%s: no real difference (%+.*f %% [%+.*f, %+.*f]), rejected", what, digits,
-                 change, digits, low, digits, high);
+        snprintf(out, SENTENCE, "%s: no real difference (%s), rejected", what, figures);
     else if (verdict->why && isnan(change + low + high))
         snprintf(out, SENTENCE, "unclear: %s: %s", what, verdict->why);
     else if (verdict->why)

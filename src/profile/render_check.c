@@ -6,13 +6,13 @@
 
 #include "profile/json_get.h"
 #include "profile/render.h"
+#include "profile/request.h"
 
 enum {
     MAX_DEPTH = 32,
     MAX_VALUES = 2000000,
     MAX_TESTS = 1000,
-    MAX_STRING = 1 << 20, /* bytes */
-    MAX_NAME = 512
+    MAX_STRING = 1 << 20 /* bytes */
 };
 
 struct budget {
@@ -32,7 +32,7 @@ static bool measure(const json_t *value, int depth, struct budget *budget)
         return false;
     }
     if (json_string_length(value) > MAX_STRING) {
-        budget->problem = "a text in it is longer than a megabyte";
+        budget->problem = "a text in it is longer than 1 MiB";
         return false;
     }
     if (json_is_array(value)) {
@@ -130,7 +130,7 @@ static int check_tests(const json_t *report, struct error *error)
 {
     const json_t *tests = json_get(report, "tests");
     if (json_array_size(tests) > MAX_TESTS)
-        return wrong(error, "tests", "must not be more than 1000");
+        return wrong(error, "tests", "at most 1000 are allowed");
     for (size_t i = 0; i < json_array_size(tests); i++) {
         const json_t *test = json_array_get(tests, i);
         char name[64];
@@ -165,8 +165,11 @@ int report_check(const json_t *report, struct error *error)
         return wrong(error, "duration_s", "must be a number that is not negative");
     bool compare = json_get_is(report, "kind", "compare");
     const char *name = json_get_string(report, "model.name");
-    if (!compare && (!name || !*name || strlen(name) > MAX_NAME))
-        return wrong(error, "model.name", "must be a text of at most 512 bytes");
+    if (!compare && (!name || !*name))
+        return wrong(error, "model.name", "must be a text that is not empty");
+    if (!compare && strlen(name) > REQUEST_MAX_NAME_BYTES)
+        return error_set(error, ERROR_INVALID, "model.name: %zu bytes are too long (at most %d)",
+                         strlen(name), REQUEST_MAX_NAME_BYTES);
     if (compare && !json_get_array(report, "comparison.models"))
         return wrong(error, "comparison.models", "must be an array");
     return 0;

@@ -9,7 +9,7 @@
 #include "profile/configuration.h"
 #include "profile/json_put.h"
 
-enum { MAX_NAME_BYTES = 1024, MAX_THREADS = 1024, MAX_CONTEXT = 1 << 24, MAX_CHUNK = 65536 };
+enum { MAX_THREADS = 1024, MAX_CONTEXT = 1 << 24, MAX_CHUNK = 65536 };
 
 static const char key_prefix[] = "LLMIND_TARGET_";
 
@@ -129,9 +129,9 @@ static int read_knob(const struct reader *reader, const char *key, const json_t 
     if (strcmp(key, "kv_bits") == 0)
         return read_kv_bits(reader, value, &out->knobs.kv_bits);
     if (strcmp(key, "isa") == 0)
-        return read_text(reader, value, key, MAX_NAME_BYTES, &out->knobs.isa);
+        return read_text(reader, value, key, REQUEST_MAX_NAME_BYTES, &out->knobs.isa);
     if (strcmp(key, "backend") == 0)
-        return read_text(reader, value, key, MAX_NAME_BYTES, &out->knobs.backend);
+        return read_text(reader, value, key, REQUEST_MAX_NAME_BYTES, &out->knobs.backend);
     if (strcmp(key, "precise") == 0) {
         int status = read_bool(reader, value, key, &on);
         out->knobs.precise = on;
@@ -142,7 +142,7 @@ static int read_knob(const struct reader *reader, const char *key, const json_t 
 
 static int read_key_name(const struct reader *reader, const json_t *value, const char **out)
 {
-    int status = read_text(reader, value, "key_env", MAX_NAME_BYTES, out);
+    int status = read_text(reader, value, "key_env", REQUEST_MAX_NAME_BYTES, out);
     if (!status && (!*out || strncmp(*out, key_prefix, sizeof key_prefix - 1) != 0))
         return wrong(reader, "key_env",
                      "the name of an environment variable that begins with LLMIND_TARGET_");
@@ -153,9 +153,9 @@ static int read_target_member(const struct reader *reader, const char *key, cons
                               struct profile_request *out)
 {
     if (strcmp(key, "url") == 0)
-        return read_text(reader, value, key, MAX_NAME_BYTES, &out->target_url);
+        return read_text(reader, value, key, REQUEST_MAX_NAME_BYTES, &out->target_url);
     if (strcmp(key, "model") == 0)
-        return read_text(reader, value, key, MAX_NAME_BYTES, &out->target_model);
+        return read_text(reader, value, key, REQUEST_MAX_NAME_BYTES, &out->target_model);
     if (strcmp(key, "key_env") == 0)
         return read_key_name(reader, value, &out->target_key_env);
     if (strcmp(key, "allow_local") == 0)
@@ -166,7 +166,7 @@ static int read_target_member(const struct reader *reader, const char *key, cons
 static int read_target(const struct reader *reader, const json_t *value, struct profile_request *out)
 {
     if (json_is_string(value))
-        return read_text(reader, value, "target", MAX_NAME_BYTES, &out->target_url);
+        return read_text(reader, value, "target", REQUEST_MAX_NAME_BYTES, &out->target_url);
     struct reader inner = {reader->arena, reader->error, "target."};
     int status = read_members(&inner, value, "", read_target_member, out);
     return status || out->target_url ? status : wrong(&inner, "url", "the address of a server");
@@ -177,8 +177,8 @@ static int read_models(const struct reader *reader, const json_t *value, struct 
     const char *names[REQUEST_MAX_MODELS];
     if (out->n_models)
         return error_set(reader->error, ERROR_INVALID, "models: model_name names a model already");
-    int status =
-        read_texts(reader, value, "models", MAX_NAME_BYTES, names, REQUEST_MAX_MODELS, &out->n_models);
+    int status = read_texts(reader, value, "models", REQUEST_MAX_NAME_BYTES, names, REQUEST_MAX_MODELS,
+                            &out->n_models);
     for (size_t i = 0; !status && i < out->n_models; i++)
         out->models[i].name = names[i];
     return status;
@@ -189,7 +189,7 @@ static int read_model_name(const struct reader *reader, const json_t *value, str
     if (out->n_models)
         return error_set(reader->error, ERROR_INVALID, "model_name: models names models already");
     out->n_models = 1;
-    return read_text(reader, value, "model_name", MAX_NAME_BYTES, &out->models[0].name);
+    return read_text(reader, value, "model_name", REQUEST_MAX_NAME_BYTES, &out->models[0].name);
 }
 
 static int read_configurations(const struct reader *reader, const json_t *value, struct profile_request *out)
@@ -197,7 +197,7 @@ static int read_configurations(const struct reader *reader, const json_t *value,
     if (out->proves_run)
         return error_set(reader->error, ERROR_INVALID, "configurations: a proof has one, its recommendation");
     out->all_configurations = false;
-    int status = read_texts(reader, value, "configurations", MAX_NAME_BYTES, out->configurations,
+    int status = read_texts(reader, value, "configurations", REQUEST_MAX_NAME_BYTES, out->configurations,
                             REQUEST_MAX_CONFIGURATIONS, &out->n_configurations);
     for (size_t i = 0; !status && i < out->n_configurations; i++)
         if (!configuration_known(out->configurations[i]))
@@ -222,10 +222,10 @@ static int read_proves_member(const struct reader *reader, const char *key, cons
                               struct profile_request *out)
 {
     if (strcmp(key, "run_id") == 0)
-        return read_text(reader, value, key, MAX_NAME_BYTES, &out->proves_run);
+        return read_text(reader, value, key, REQUEST_MAX_NAME_BYTES, &out->proves_run);
     if (strcmp(key, "recommendation") == 0) {
         out->n_configurations = 1;
-        return read_text(reader, value, key, MAX_NAME_BYTES, &out->configurations[0]);
+        return read_text(reader, value, key, REQUEST_MAX_NAME_BYTES, &out->configurations[0]);
     }
     if (strcmp(key, "file_bytes") == 0) {
         if (!json_is_integer(value) || json_integer_value(value) < 0)

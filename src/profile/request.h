@@ -37,6 +37,8 @@ enum profile_kind { PROFILE_MODEL, PROFILE_COMPARE, PROFILE_PROVE };
 
 enum {
     REQUEST_MAX_MODELS = 32,
+    REQUEST_MAX_NAME_BYTES = 1024, /* of a model (which may be a folder's path), a target, and what else has a
+                                    * name; reports (report_check) have the same limit */
     REQUEST_MAX_CONFIGURATIONS = 32,
     REQUEST_MAX_PROMPT_BYTES = 100000,
     REQUEST_MAX_TOKENS = 4096,

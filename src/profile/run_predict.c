@@ -171,7 +171,7 @@ static json_t *memory_json(const struct run *run)
 json_t *run_predicted_json(const struct run *run, const char **reason)
 {
     const struct run_prediction *prediction = run->prediction;
-    *reason = run->prediction_reason[0] ? run->prediction_reason : "the run did not come so far";
+    *reason = run->prediction_reason[0] ? run->prediction_reason : "the run ended before that";
     if (!prediction)
         return NULL;
     json_t *o = json_object(), *tests = json_array();

@@ -238,12 +238,12 @@ json_t *run_report(const struct run *run, int status, const char *message)
     json_object_set(o, "configurations", run->configurations);
     json_object_set(o, "traces", run->traces);
     put_part(o, "comparison", run->comparison,
-             compare ? "the comparison did not come so far"
+             compare ? "the comparison ended before that"
              : proof ? PROOF_REASON
                      : "one model was profiled");
     put_part(o, "target", run->target, "a model of this machine");
-    json_put_null(o, "analysis", proof ? PROOF_REASON : "the run did not come so far");
+    json_put_null(o, "analysis", proof ? PROOF_REASON : "the run ended before that");
     if (proof)
-        json_put_null(o, "proof", "the run did not come so far");
+        json_put_null(o, "proof", "the run ended before that");
     return o;
 }

@@ -12,7 +12,7 @@
 static json_t *sample_json(const struct run_test *test, const struct lab_result *result, bool timed)
 {
     const struct sample *sample = &result->sample;
-    const char *early = "the run did not come so far";
+    const char *early = "the run ended before that";
     json_t *o = json_object();
     json_put_string(o, "outcome", target_outcome_name(sample->outcome), "");
     if (sample->message[0])

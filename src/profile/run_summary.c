@@ -169,9 +169,10 @@ void run_quality(const struct run *run, char *out, size_t capacity)
         snprintf(part, sizeof part, "repeatability %s (worst test)", stats_grade_name(grade));
     append(out, capacity, part);
     if (grade == GRADE_UNSTABLE)
-        append(out, capacity, "more than 20 % spread: no verdict");
+        append(out, capacity, "a spread of more than 20 %: no verdict");
     if (run->request->quick) {
-        snprintf(part, sizeof part, "quick mode, %u repeats: indicative", run->repeats);
+        snprintf(part, sizeof part, "quick mode, %u repeat%s: indicative", run->repeats,
+                 run->repeats == 1 ? "" : "s");
         append(out, capacity, part);
     }
     for (size_t i = 0; i < run->n_tests; i++)
@@ -182,17 +183,20 @@ void run_quality(const struct run *run, char *out, size_t capacity)
         }
     double steal = host_steal(&run->host_before, &run->host_after);
     if (isnan(steal))
-        append(out, capacity, "steal unknown: neighbours may have taken CPU time");
+        append(out, capacity,
+               "CPU time taken by the hypervisor (steal) is unknown: neighbours may have taken some");
     else if (steal >= 0.05) {
-        snprintf(part, sizeof part, "%s of the CPU was stolen by neighbours: not comparable with other runs",
+        snprintf(part, sizeof part,
+                 "the hypervisor gave %s of the CPU time to others: not comparable with other runs",
                  format_percent(number, steal));
         append(out, capacity, part);
     }
     if (isnan(run->host_before.load_1min))
-        append(out, capacity, "load unknown: the machine may have been busy before the run");
+        append(out, capacity, "load average unknown: the machine may have been busy before the run");
     else if (run->host_before.load_1min > 0.5 * cpu_info()->cores_allowed) {
-        snprintf(part, sizeof part, "the machine was busy before the run (load %.1f)",
-                 run->host_before.load_1min);
+        snprintf(part, sizeof part, "the machine was busy before the run (load average %.1f on %u core%s)",
+                 run->host_before.load_1min, cpu_info()->cores_allowed,
+                 cpu_info()->cores_allowed == 1 ? "" : "s");
         append(out, capacity, part);
     }
 }

@@ -303,6 +303,21 @@ int chats_create(struct chats *chats, const char *title, const char *model, cons
     return status ? status : made(chats_chat_json(&chat, reason), out, error);
 }
 
+/* Ends a change: unlocks, hands status on and, when it is 0, makes *out the chat as it is now. */
+static int end_change(struct chats *chats, const char *id, int status, json_t **out, struct error *error)
+{
+    struct collection into = {.unsaved = chats};
+    if (!status)
+        status = read_chat(chats, id, &into, error);
+    pthread_mutex_unlock(&chats->lock);
+    json_decref(into.list);
+    if (status)
+        json_decref(into.chat);
+    else
+        *out = into.chat;
+    return status;
+}
+
 int chats_branch(struct chats *chats, const char *from, int64_t n_messages, const char *title,
                  const char *model, const char *system, json_t **out, struct error *error)
 {
@@ -315,7 +330,6 @@ int chats_branch(struct chats *chats, const char *from, int64_t n_messages, cons
         status = new_id(id, error);
     if (status)
         return status;
-    struct collection into = {.unsaved = chats};
     const struct store_chat create = {
         .id = id, .title = title, .model = model, .system = system, .created_ms = chats_now_ms()};
     pthread_mutex_lock(&chats->lock);
@@ -325,15 +339,7 @@ int chats_branch(struct chats *chats, const char *from, int64_t n_messages, cons
     if (!status)
         status = chats->store ? store_chats_branch(chats->store, from, n_messages, &create, error)
                               : no_database(chats, error);
-    if (!status)
-        status = read_chat(chats, id, &into, error);
-    pthread_mutex_unlock(&chats->lock);
-    json_decref(into.list);
-    if (status)
-        json_decref(into.chat);
-    else
-        *out = into.chat;
-    return status;
+    return end_change(chats, id, status, out, error);
 }
 
 int chats_update(struct chats *chats, const char *id, const char *title, const char *model,
@@ -345,7 +351,6 @@ int chats_update(struct chats *chats, const char *id, const char *title, const c
     int status = check_texts(title, model, system, error);
     if (status)
         return status;
-    struct collection into = {.unsaved = chats};
     pthread_mutex_lock(&chats->lock);
     struct unsaved *entry = unsaved_find(chats, id);
     if (entry && !entry->on_disk)
@@ -355,15 +360,7 @@ int chats_update(struct chats *chats, const char *id, const char *title, const c
                               : not_found(error);
     if (!status)
         unsaved_save_all(chats);
-    if (!status)
-        status = read_chat(chats, id, &into, error);
-    pthread_mutex_unlock(&chats->lock);
-    json_decref(into.list);
-    if (status)
-        json_decref(into.chat);
-    else
-        *out = into.chat;
-    return status;
+    return end_change(chats, id, status, out, error);
 }
 
 int chats_delete(struct chats *chats, const char *id, struct error *error)

@@ -28,12 +28,13 @@ int chats_open(struct store *store, const char *reason, struct chats **out, stru
 void chats_close(struct chats *chats); /* NULL is legal */
 
 /* Every json_t is a new reference, the caller's:
- *   a chat     {"id", "title", "model", "system", "created_at", "updated_at", "message_count", "saved",
- *               "saved_reason"}; from chats_get also "messages"
+ *   a chat     {"id", "title", "model", "system", "created_at", "updated_at", "message_count",
+ *               "branch_of", "saved", "saved_reason"}; from chats_get also "messages"
  *   a message  {"index", "role", "content", "created_at", "saved", "saved_reason"} and the members of extra
  * id: 32 hexadecimal digits; anything else is a chat that is not there. A chat without a title is called
- * after its first user message. Errors: ERROR_NOT_FOUND, ERROR_INVALID, ERROR_LIMIT (the limits of
- * store/chats.h), ERROR_IO (the message says why). */
+ * after its first user message. branch_of: the id of the chat that it began as a copy of (chats_branch), null
+ * when there is none or that one was deleted. Errors: ERROR_NOT_FOUND, ERROR_INVALID, ERROR_LIMIT (the limits
+ * of store/chats.h), ERROR_IO (the message says why). */
 
 /* {"chats": [...], "next": "..." | null}: newest first; `before` is the `next` of the page before, or NULL.
  * search: in titles and messages, NULL or "" for all. */

@@ -62,10 +62,11 @@ json_t *chats_chat_json(const struct store_chat *chat, const char *reason)
     json_t *title = chat->title     ? json_string(chat->title)
                     : chat->opening ? title_from(chat->opening)
                                     : json_string("New chat");
-    json_t *object = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "id", chat->id, "title", title, "model",
-                               optional(chat->model), "system", optional(chat->system), "created_at",
-                               timestamp(chat->created_ms), "updated_at", timestamp(chat->updated_ms),
-                               "message_count", (json_int_t)chat->messages);
+    json_t *object =
+        json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o}", "id", chat->id, "title", title, "model",
+                  optional(chat->model), "system", optional(chat->system), "created_at",
+                  timestamp(chat->created_ms), "updated_at", timestamp(chat->updated_ms), "message_count",
+                  (json_int_t)chat->messages, "branch_of", optional(chat->branch_of));
     return with_saved(object, reason);
 }
 

@@ -19,8 +19,10 @@ struct services {
     struct settings *settings;
     struct performance *performance;
     struct jobs *jobs;
-    bool allow_remote_targets; /* profiling requests may name another server */
-    bool allow_local_targets;  /* and that may be this machine, or in a private network */
+    const char *data_folder;        /* absolute: the database and the run's lock; NULL: nothing is saved */
+    const char *data_folder_reason; /* with NULL */
+    bool allow_remote_targets;      /* profiling requests may name another server */
+    bool allow_local_targets;       /* and that may be this machine, or in a private network */
 };
 
 #endif

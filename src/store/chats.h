@@ -28,6 +28,8 @@ struct store_chat {
     int64_t number;
     int64_t messages;
     const char *opening; /* how the first user message begins; NULL: there is none */
+    const char
+        *branch_of; /* id of the chat that it began as a copy of; NULL: none, or that one was deleted */
 };
 
 struct store_message {
@@ -80,7 +82,8 @@ struct store_chat_write {
 /* One transaction. ERROR_LIMIT: one of the limits above; ERROR_IO: not saved, for this reason. */
 int store_chats_write(struct store *store, const struct store_chat_write *write, struct error *error);
 /* Makes a chat (create; its title, model and system prompt: NULL takes the other's) that begins with the
- * first n_messages of chat `from`. One transaction. ERROR_NOT_FOUND; ERROR_INVALID: there are fewer. */
+ * first n_messages of chat `from`, which is its branch_of. One transaction. ERROR_NOT_FOUND; ERROR_INVALID:
+ * there are fewer. */
 int store_chats_branch(struct store *store, const char *from, int64_t n_messages,
                        const struct store_chat *create, struct error *error);
 

@@ -1,12 +1,12 @@
 /* A chat that goes on differently from an earlier message of another: the rows are copied inside the
- * database. */
+ * database. The branch knows the other as branch_of until that one is deleted. */
 #include "store/chats.h"
 
 #include "store/connection.h"
 
 static const char create_sql[] =
-    "INSERT INTO chat (id, title, model, system, created_ms, updated_ms, messages) "
-    "SELECT ?1, coalesce(?2, title), coalesce(?3, model), coalesce(?4, system), ?5, ?5, ?6 "
+    "INSERT INTO chat (id, title, model, system, created_ms, updated_ms, messages, branch_of) "
+    "SELECT ?1, coalesce(?2, title), coalesce(?3, model), coalesce(?4, system), ?5, ?5, ?6, number "
     "FROM chat WHERE id = ?7 AND messages >= ?6";
 static const char messages_sql[] =
     "INSERT INTO message (chat, position, role, text, extra, created_ms) "

@@ -8,7 +8,8 @@
 #define CHAT_COLUMNS                                                                                         \
     "c.number, c.id, c.title, c.model, c.system, c.created_ms, c.updated_ms, c.messages, "                   \
     "(SELECT substr(m.text, 1, 200) FROM message m WHERE m.chat = c.number AND m.role = 'user' "             \
-    "ORDER BY m.position LIMIT 1) "
+    "ORDER BY m.position LIMIT 1), "                                                                         \
+    "(SELECT b.id FROM chat b WHERE b.number = c.branch_of) "
 
 static const char list_sql[] =
     "SELECT " CHAT_COLUMNS "FROM chat c "
@@ -35,7 +36,8 @@ static struct store_chat chat_of(sqlite3_stmt *row)
                                .created_ms = sqlite3_column_int64(row, 5),
                                .updated_ms = sqlite3_column_int64(row, 6),
                                .messages = sqlite3_column_int64(row, 7),
-                               .opening = text_of(row, 8)};
+                               .opening = text_of(row, 8),
+                               .branch_of = text_of(row, 9)};
 }
 
 static int visit_chats(struct store_connection *reader, sqlite3_stmt *rows,

@@ -44,7 +44,7 @@ static const char list_sql[] =
     "SELECT " RUN_COLUMNS ", p.id, p.decode_log_mean, p.decode_log_sd, p.decode_n FROM run r " WITH_PREVIOUS
     "WHERE (?1 IS NULL OR r.model = ?1) "
     "AND (?2 IS NULL OR r.kind = ?2) AND (?3 IS NULL OR r.status = ?3) "
-    "AND (?4 IS NULL OR (r.created_ms, r.id) < (?4, ?5)) "
+    "AND (?4 IS NULL OR (r.created_ms, r.id) < (?4, ?5)) AND (?7 IS NULL OR r.imported = ?7) "
     "ORDER BY r.created_ms DESC, r.id DESC LIMIT ?6";
 static const char one_sql[] =
     "SELECT " RUN_COLUMNS ", p.id, p.decode_log_mean, p.decode_log_sd, p.decode_n, t.request, t.report "
@@ -272,6 +272,8 @@ int store_runs_list(struct store *store, const struct store_runs_filter *filter,
             store_bind_text(rows, 5, filter->before_id);
         }
         sqlite3_bind_int64(rows, 6, filter->limit);
+        if (filter->imported)
+            sqlite3_bind_int(rows, 7, *filter->imported);
         status = visit_rows(reader, rows, visit, context, &n, error);
     }
     store_read_end(store, reader);

@@ -56,7 +56,8 @@ int store_runs_interrupt(struct store *store, const char *message, struct error 
 
 struct store_runs_filter {
     const char *model, *kind, *status; /* NULL: any */
-    bool has_before;                   /* only rows behind this place in the order below */
+    const bool *imported; /* NULL: any; else only those that came from elsewhere, or were made here */
+    bool has_before;      /* only rows behind this place in the order below */
     int64_t before_ms;
     const char *before_id;
     uint32_t limit;

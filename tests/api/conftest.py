@@ -7,22 +7,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
-from serving import (  # noqa: E402, F401 - for the tests, and fixtures
-    BUILD,
-    BUILTIN,
-    PATIENCE_S,
-    PROGRAM,
-    ROOT,
-    Server,
-    clean_environment,
-    events,
-    finish,
-    problem,
-    schemas,
-    server,
-    start_server,
-    wait_for,
-)
+import serving  # noqa: E402
+from serving import *  # noqa: E402, F403 - for the tests, and fixtures
 
 
 def pytest_configure(config):
@@ -31,7 +17,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     """A profile measures, and a lab with the thread sanitizer is some twenty times as slow: a few tests stand for all."""
-    if BUILD.name != "build-tsan":
+    if serving.BUILD.name != "build-tsan":
         return
     skip = pytest.mark.skip(reason="runs profiles, which takes minutes in the thread sanitizer's build; others stand for it")
     for item in items:

@@ -142,6 +142,25 @@ def test_a_branch_begins_as_the_other_did(server, problem):
     problem(server.request("PATCH", f"/api/chats/{chat['id']}", json={"branch_of": chat["id"]}), 400, param="branch_of")
 
 
+def test_a_branch_knows_what_it_began_as(server):
+    chat = new_chat(server, title="the first of three")
+    whole(server, chat["id"], content="one", max_tokens=4)
+    branch = server.post("/api/chats", {"branch_of": chat["id"], "messages": 2}).json()
+    second = server.post("/api/chats", {"branch_of": branch["id"], "messages": 0}).json()
+    links = {chat["id"]: None, branch["id"]: chat["id"], second["id"]: branch["id"]}
+    assert {c["id"]: c["branch_of"] for c in (chat, branch, second)} == links
+    assert {c: read(server, c)["branch_of"] for c in links} == links
+    listed = server.get("/api/chats?search=the first of three").json()["chats"]
+    assert {c["id"]: c["branch_of"] for c in listed} == links
+    renamed = server.request("PATCH", f"/api/chats/{branch['id']}", json={"title": "the first of two"}).json()
+    assert renamed["branch_of"] == chat["id"]
+    messages = read(server, branch["id"])["messages"]
+    assert server.request("DELETE", f"/api/chats/{chat['id']}").status_code == 200
+    left = read(server, branch["id"])
+    assert left["branch_of"] is None and left["messages"] == messages
+    assert read(server, second["id"])["branch_of"] == branch["id"]
+
+
 def test_pages_and_search(server):
     ids = [new_chat(server, title=f"page 100%_ {i}")["id"] for i in range(5)]
     new_chat(server, title="page 100xx")

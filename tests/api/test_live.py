@@ -266,4 +266,10 @@ def test_system(server, valid):
     assert body["program"]["version"] == health["version"]
     assert body["cpu"]["cores_allowed"] >= body["cpu"]["usable_threads"] >= 1
     assert body["memory"]["total_bytes"] > 0
+    assert body["data_folder"] == os.path.realpath(server.data)
     assert json.dumps(body)  # nothing that JSON has no words for
+
+
+def test_system_says_why_there_is_no_data_folder(start_server):
+    body = start_server("--data-dir", "/proc/nothing/here").get("/api/system").json()
+    assert body["data_folder"] is None and "/proc/nothing" in body["data_folder_reason"]

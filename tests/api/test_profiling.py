@@ -154,6 +154,7 @@ def test_status_when_nothing_runs(server, schemas):
     body = server.get("/api/profiling/status").json()
     schemas("ProfilingStatus", body)
     assert body["status"] == "idle" and body["running"] is None and body["profiling_available"] is True
+    assert body["remote_targets"] is False  # test_other_servers_when_they_are_allowed has the other case
     assert body["model_info"]["name"] == "builtin"
     assert body["current_metrics"]["memory_usage"]["used_gb"] > 0
 

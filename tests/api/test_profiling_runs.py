@@ -117,6 +117,7 @@ def test_list_and_pages(server, run):
 def test_wrong_pages(server, problem):
     problem(server.get("/api/profiling/runs", params={"limit": 0}), 400, param="limit")
     problem(server.get("/api/profiling/runs", params={"limit": "many"}), 400, param="limit")
+    problem(server.get("/api/profiling/runs", params={"imported": "yes"}), 400, param="imported")
     problem(server.get("/api/profiling/runs", params={"before": "'; DROP TABLE runs; --"}), 400)
     for path in ("x", "..%2f..", "0" * 31, "0" * 33, "%00", "0" * 2000):
         answer = server.get(f"/api/profiling/runs/{path}")
@@ -134,6 +135,10 @@ def test_import_and_diff(server, run, report, schemas, problem):
     assert stored.status_code == 201, stored.text
     imported = stored.json()["run_id"]
     assert row(server, imported)["imported"] is True
+    for origin, there, absent in (("true", imported, run), ("false", run, imported)):
+        listed = server.get("/api/profiling/runs", params={"imported": origin, "limit": 500}).json()["runs"]
+        assert {r["imported"] for r in listed} == {origin == "true"}
+        assert there in {r["id"] for r in listed} and absent not in {r["id"] for r in listed}
     diff = server.get("/api/profiling/diff", params={"a": run, "b": imported})
     assert diff.status_code == 200, diff.text
     schemas("RunDiff", diff.json())
@@ -148,6 +153,22 @@ def test_import_and_diff(server, run, report, schemas, problem):
     problem(server.post(f"/api/profiling/runs/{imported}/apply", {"recommendation": "threads=1"}), 400, code="imported")
     problem(server.get("/api/profiling/diff", params={"a": run}), 400, param="b")
     problem(server.get("/api/profiling/diff", params={"a": run, "b": "0" * 32}), 404)
+
+
+def test_import_takes_the_names_that_runs_may_have(server, report, problem):
+    """A model's name may be a folder's path: as long as a request may name one, its report can be imported."""
+    longest = "/".join(["x" * 127] * 8)
+    other = json.loads(json.dumps(report))
+    other["model"]["name"] = longest
+    stored = server.post("/api/profiling/import", other)
+    assert stored.status_code == 201, stored.text
+    assert row(server, stored.json()["run_id"])["model"] == longest
+    found = server.get("/api/profiling/runs", params={"model": longest}).json()["runs"]
+    assert [r["id"] for r in found] == [stored.json()["run_id"]]
+    other["model"]["name"] = longest + "xx"
+    assert "1025 bytes" in problem(server.post("/api/profiling/import", other), 400)["message"]
+    problem(server.post("/api/profiling/runs", {"model_name": longest}), 404)
+    assert "1025 bytes" in problem(server.post("/api/profiling/runs", {"model_name": longest + "xx"}), 400)["message"]
 
 
 @pytest.mark.sanitize
@@ -281,6 +302,7 @@ def test_other_servers_are_the_operator_s_to_allow(server, problem):
 
 def test_other_servers_when_they_are_allowed(start_server, problem):
     server = start_server("--allow-remote-targets")
+    assert server.get("/api/profiling/status").json()["remote_targets"] is True
     local = {"target": {"url": server.url, "allow_local": True}}
     problem(server.post("/api/profiling/run", local), 403, code="local_targets_off", param="target.allow_local")
     refused = server.post("/api/profiling/run", {"target": server.url, "quick_mode": True})

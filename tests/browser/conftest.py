@@ -16,22 +16,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
-from serving import (  # noqa: E402, F401 - for the tests, and fixtures
-    BUILD,
-    BUILTIN,
-    PATIENCE_S,
-    PROGRAM,
-    ROOT,
-    Server,
-    clean_environment,
-    events,
-    finish,
-    problem,
-    schemas,
-    server,
-    start_server,
-    wait_for,
-)
+from serving import *  # noqa: E402, F403 - for the tests, and fixtures
 
 PATIENCE_MS = 30_000
 ARGUMENTS = [

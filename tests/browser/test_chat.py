@@ -213,10 +213,14 @@ def test_edit_branches_and_loses_nothing(server, page):
     finished(page, 2)
     branch = chat_of(page, server)
     assert [m["content"] for m in branch["messages"]][::2] == ["What is TTFT?", "And what is a token?"]
+    assert branch["branch_of"] == identity
     assert server.get(f"/api/chats/{identity}").json() == before
-    page.get_by_role("link", name="earlier version").click()
+    page.reload()
+    earlier = page.get_by_role("link", name="earlier version")
+    earlier.click()
     page.wait_for_url(f"**/{identity}")
     expect(page.get_by_text("And what is MBU?", exact=True)).to_be_visible()
+    expect(earlier).to_have_count(0)
 
 
 def test_export_rename_search_and_delete(server, page):

@@ -217,6 +217,21 @@ def test_a_server_killed_in_the_middle_says_so_after_recovery(start_server, open
     expect(page.get_by_role("region", name="Connection")).to_be_hidden(timeout=PATIENCE_MS)
 
 
+def test_another_server_can_be_named_where_that_is_allowed(server, page, start_server, open_context):
+    allowing = start_server("--allow-remote-targets")
+    for one, tab, allowed in ((server, page, False), (allowing, open_context(server=allowing).new_page(), True)):
+        open_page(tab, one)
+        tab.get_by_text("Advanced: depths").click()
+        field = tab.get_by_label("Another server")
+        refusal = tab.get_by_text("was started without --allow-remote-targets")
+        if allowed:
+            expect(field).to_be_editable()
+            expect(refusal).to_have_count(0)
+        else:
+            expect(refusal).to_be_visible()
+            expect(field).to_be_disabled()
+
+
 # ---- comparison ----
 
 

@@ -20,6 +20,11 @@ import httpx
 import jsonschema
 import pytest
 
+__all__ = [  # what every conftest.py hands on: constants, helpers, fixtures
+    "BUILD", "BUILTIN", "PATIENCE_S", "PROGRAM", "ROOT", "Server", "clean_environment", "events", "finish", "problem",
+    "schemas", "server", "start_server", "wait_for",
+]  # fmt: skip
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("LLMIND_BUILD_DIR", ROOT / "build"))
 PROGRAM = BUILD / "llmind"

@@ -247,6 +247,28 @@ static void query_numbers(void **state)
     }
 }
 
+static void query_switches(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value;
+        bool fine, is;
+    } cases[] = {{"true", true, true}, {"false", true, false}, {"", false, false},
+                 {"1", false, false},  {"True", false, false}, {"true ", false, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct http_exchange exchange;
+        begin(&exchange, "", 0);
+        exchange.target.query[0] = (struct http_pair){"imported", cases[i].value};
+        exchange.target.n_query = 1;
+        bool is = !cases[i].is, given = false, other = true;
+        assert_int_equal(http_query_boolean(&exchange, "imported", &is, &given), cases[i].fine);
+        assert_true(given && (!cases[i].fine || is == cases[i].is));
+        assert_true(http_query_boolean(&exchange, "other", &other, &given));
+        assert_true(!given && other);
+        exchange_free(&exchange);
+    }
+}
+
 static void answers(void **state)
 {
     (void)state;
@@ -292,7 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(bodies),        cmocka_unit_test(depths),
                                        cmocka_unit_test(fields),        cmocka_unit_test(defaults_stay),
-                                       cmocka_unit_test(query_numbers), cmocka_unit_test(answers),
-                                       cmocka_unit_test(event_format)};
+                                       cmocka_unit_test(query_numbers), cmocka_unit_test(query_switches),
+                                       cmocka_unit_test(answers),       cmocka_unit_test(event_format)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,55 +13,8 @@
 
 #include <cmocka.h>
 
-#include "profile/jobs_internal.h"
 #include "profile/json_get.h"
-#include "support/fake_run.h"
-#include "support/folder.h"
-
-static char folder[64];
-static struct store *store;
-static struct jobs *jobs;
-
-static void resolve(void *context, struct profile_request *request, struct arena *arena)
-{
-    (void)context;
-    for (size_t i = 0; i < request->n_models; i++)
-        if (strcmp(request->models[i].name, "nowhere") == 0)
-            request->models[i].problem = arena_strdup(arena, "there is no model nowhere");
-        else
-            request->models[i].path = "/nonexistent";
-}
-
-static int open_jobs(void)
-{
-    struct jobs_options options = {.store = store, .data_folder = folder, .resolve = resolve};
-    return jobs_open_with(&options, fake_run, &jobs, NULL);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder_make(folder);
-    return store_open(folder, &store, NULL) || open_jobs();
-}
-
-static int set_up_without(void **state)
-{
-    (void)state;
-    folder_make(folder);
-    return open_jobs();
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    jobs_close(jobs);
-    store_close(store);
-    jobs = NULL;
-    store = NULL;
-    folder_remove(folder);
-    return 0;
-}
+#include "support/jobs_fixture.h"
 
 static int start(const char *models, char id[JOBS_ID], struct error *error)
 {
@@ -78,13 +31,6 @@ static void start_and_end(const char *models, char id[JOBS_ID])
 {
     assert_int_equal(start(models, id, NULL), 0);
     assert_int_equal(jobs_wait(jobs, id, 0, NULL), 1);
-}
-
-static json_t *get(const char *id)
-{
-    json_t *run;
-    assert_int_equal(jobs_get(jobs, id, &run, NULL), 0);
-    return run;
 }
 
 static void expect_status(const char *id, const char *status, bool has_report)

@@ -8,33 +8,8 @@
 
 #include <cmocka.h>
 
-#include "profile/jobs_internal.h"
 #include "profile/json_get.h"
-#include "support/fake_run.h"
-#include "support/folder.h"
-
-static char folder[64];
-static struct store *store;
-static struct jobs *jobs;
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder_make(folder);
-    struct jobs_options options = {.data_folder = folder};
-    int status = store_open(folder, &store, NULL);
-    options.store = store;
-    return status || jobs_open_with(&options, fake_run, &jobs, NULL);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    jobs_close(jobs);
-    store_close(store);
-    folder_remove(folder);
-    return 0;
-}
+#include "support/jobs_fixture.h"
 
 /* Stores a report as a run that was made here, at a time. The report is consumed. */
 static void put(json_t *report, int64_t created_ms, char id[JOBS_ID])
@@ -499,6 +474,14 @@ static void a_report_is_imported(void **state)
     assert_int_equal(jobs_get(jobs, here, &run, NULL), 0);
     assert_string_not_equal(json_get_text(run, "trend.run_id", ""), id); /* was not made here */
     json_decref(run);
+    json_t *imported = list((struct jobs_filter){.imported = &(bool){true}});
+    json_t *made_here = list((struct jobs_filter){.imported = &(bool){false}});
+    assert_int_equal(json_get_count(imported, "runs"), 1);
+    assert_string_equal(json_get_text(imported, "runs.0.id", ""), id);
+    assert_int_equal(json_get_count(made_here, "runs"), 2);
+    assert_string_equal(json_get_text(made_here, "runs.0.id", ""), here);
+    json_decref(imported);
+    json_decref(made_here);
     json_t *of = diff(id, here);
     assert_true(warns(of, "a was imported"));
     json_decref(of);

@@ -7,22 +7,8 @@
 
 #include <cmocka.h>
 
-#include "profile/jobs_internal.h"
 #include "profile/json_get.h"
-#include "support/fake_run.h"
-#include "support/folder.h"
-
-static char folder[64];
-static struct store *store;
-static struct jobs *jobs;
-
-static void resolve(void *context, struct profile_request *request, struct arena *arena)
-{
-    (void)context;
-    (void)arena;
-    for (size_t i = 0; i < request->n_models; i++)
-        request->models[i].path = "/nonexistent";
-}
+#include "support/jobs_fixture.h"
 
 /* A profile recommends threads=1; a proof keeps it, unless its model is "failing". */
 static int run(const struct profile_request *request, const struct run_hooks *hooks, json_t **report,
@@ -46,37 +32,6 @@ static int run(const struct profile_request *request, const struct run_hooks *ho
     return 0;
 }
 
-static int open_jobs(void)
-{
-    struct jobs_options options = {.store = store, .data_folder = folder, .resolve = resolve};
-    return jobs_open_with(&options, run, &jobs, NULL);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder_make(folder);
-    return store_open(folder, &store, NULL) || open_jobs();
-}
-
-static int set_up_without(void **state)
-{
-    (void)state;
-    folder_make(folder);
-    return open_jobs();
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    jobs_close(jobs);
-    store_close(store);
-    jobs = NULL;
-    store = NULL;
-    folder_remove(folder);
-    return 0;
-}
-
 static void start(json_t *request, char id[JOBS_ID])
 {
     struct error error = {0};
@@ -96,13 +51,6 @@ static void prove(const char *model, const char *run_id, const char *what, char 
     start(json_pack("{s:s, s:s, s:{s:s, s:s}}", "kind", "prove", "model_name", model, "proves", "run_id",
                     run_id, "recommendation", what),
           id);
-}
-
-static json_t *get(const char *id)
-{
-    json_t *row;
-    assert_int_equal(jobs_get(jobs, id, &row, NULL), 0);
-    return row;
 }
 
 /* "" : unproved; else the id of its proof. */
@@ -209,6 +157,7 @@ static void proofs_in_memory_are_shown_too(void **state)
 
 int main(void)
 {
+    fixture_run = run;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_proof_is_shown_where_it_belongs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_proof_that_failed_proves_nothing, set_up, tear_down),

@@ -133,9 +133,9 @@ static void what_cannot_be_tried_says_why(void **state)
     expect_refusal(row, "threads=2", ERROR_UNSUPPORTED, "only a run that profiles one model");
     put(row, "kind", "\"profile\"");
     put(row, "report.flags", "null");
-    expect_refusal(row, "threads=2", ERROR_UNSUPPORTED, "did not come so far");
+    expect_refusal(row, "threads=2", ERROR_UNSUPPORTED, "before its model was loaded");
     put(row, "report", "null");
-    expect_refusal(row, "threads=2", ERROR_UNSUPPORTED, "did not come so far");
+    expect_refusal(row, "threads=2", ERROR_UNSUPPORTED, "before its model was loaded");
     json_decref(row);
 }
 
@@ -194,12 +194,12 @@ static const struct {
      "\"better\": \"higher\", \"change_pct\": 0.4, \"ci95\": [-1.1, 1.9], \"verdict\": "
      "\"no_real_difference\"}",
      "rejected", "no_real_difference",
-     "KV cache 16 → 8 bits: no real difference (+0.4 % [-1.1, +1.9]), rejected"},
+     "KV cache 16 → 8 bits: no real difference (decode +0.4 % [95 % CI -1.1, +1.9]), rejected"},
     {"temperature=0.9",
      "{\"temperature\": 0.9, \"outcome\": \"ok\", \"compared\": \"decode_tokens_per_second\", \"better\": "
      "\"higher\", \"change_pct\": -0.2, \"ci95\": [-1.5, 1.2], \"verdict\": \"no_real_difference\"}",
      "rejected", "no_real_difference",
-     "temperature 0.7 → 0.9: no real difference (-0.2 % [-1.5, +1.2]), rejected"},
+     "temperature 0.7 → 0.9: no real difference (decode -0.2 % [95 % CI -1.5, +1.2]), rejected"},
     {"prefix_cache",
      "{\"label\": \"Known prompt (prefix cache)\", \"outcome\": \"ok\", \"compared\": \"ttft_ms\", "
      "\"better\": \"lower\", \"change_pct\": -86.0, \"ci95\": [-88.0, -84.0], \"verdict\": \"lower\"}",

@@ -33,12 +33,23 @@ static int measure(struct fake_labs *fake, const char *configuration, const stru
     return prove_measure(&world, &request, hooks, &blocks, out, error);
 }
 
-static void order_of(const struct fake_labs *fake, char *out)
-{
-    for (size_t i = 0; i < fake->n_runs; i++)
-        out[i] = fake->runs[i].lab;
-    out[fake->n_runs] = '\0';
-}
+/* ---- what comes out of one proof ---- */
+
+struct proof_case {
+    const char *name, *configuration;
+    /* how the labs behave: fake_labs.h */
+    double (*factor)(void *context, const struct lab *lab, const struct lab_run *run, struct sample *sample);
+    int (*refuse)(void *context, const struct engine_options *engine, struct error *error);
+    int last_death; /* the case is gone through with the lab dying at run 1, 2 ... this one; 0: it lives */
+    bool quiet;     /* no run differs from another by chance */
+    /* what is wanted; NULL and 0: not looked at */
+    int status;
+    const char *message; /* part of the error's, or of the entry's */
+    const char *order;   /* names of the labs, run by run */
+    const char *outcome, *verdict;
+    size_t entries, samples, n_opened;
+    void (*also)(const struct fake_labs *fake, const json_t *out, const json_t *entry);
+};
 
 static double fewer_are_faster(void *context, const struct lab *lab, const struct lab_run *run,
                                struct sample *sample)
@@ -49,41 +60,19 @@ static double fewer_are_faster(void *context, const struct lab *lab, const struc
     return lab->engine.n_threads == 2 ? 1.31 : 1;
 }
 
-static void every_block_has_fresh_processes(void **state)
+static void pairs_are_blocks(const struct fake_labs *fake, const json_t *out, const json_t *entry)
 {
-    (void)state;
-    struct fake_labs fake;
-    struct error error = {0};
-    json_t *out;
-    char order[128];
-    fake_labs_init(&fake);
-    fake.factor = fewer_are_faster;
-    assert_int_equal(measure(&fake, "threads=2", NULL, &out, &error), 0);
-    order_of(&fake, order); /* a warm-up each, and A B B A */
-    assert_string_equal(order, "ababba"
-                               "cdcddc"
-                               "efeffe"
-                               "ghghhg"
-                               "ijijji");
-    assert_int_equal(fake.n_opened, 10);
-    assert_int_equal(fake.most_open, 2);
-    assert_int_equal(fake.n_open, 0);
-    assert_int_equal(fake.all[0]->engine.n_threads, 4);
-    assert_int_equal(fake.all[1]->engine.n_threads, 2);
+    assert_int_equal(fake->most_open, 2);
+    assert_int_equal(fake->all[0]->engine.n_threads, 4);
+    assert_int_equal(fake->all[1]->engine.n_threads, 2);
     /* the pairs of different blocks draw different numbers */
-    assert_int_equal(fake.runs[2].run.seed, 0);
-    assert_int_equal(fake.runs[4].run.seed, 1);
-    assert_int_equal(fake.runs[8].run.seed, 2);
-
-    const json_t *entry = json_get_where(out, "", "id", "threads=2");
-    assert_true(json_get_is(entry, "outcome", "ok") && json_get_is(entry, "verdict", "higher"));
+    assert_int_equal(fake->runs[2].run.seed, 0);
+    assert_int_equal(fake->runs[4].run.seed, 1);
+    assert_int_equal(fake->runs[8].run.seed, 2);
     assert_true(fabs(json_get_number(entry, "change_pct") - 31) < 0.5);
-    assert_int_equal(json_get_count(entry, "samples"), 10);
     assert_true(json_get_number(entry, "samples.9.block") == 4);
     assert_true(json_get_number(entry, "pairs") == 5); /* one for each block */
     assert_int_equal(json_get_count(json_get_where(out, "", "id", "baseline"), "samples"), 10);
-    json_decref(out);
-    fake_labs_free(&fake);
 }
 
 /* Processes that differ by luck, and no run that differs within one: ten pairs would be sure of a gain that
@@ -98,74 +87,35 @@ static double lucky_processes(void *context, const struct lab *lab, const struct
     return lab->engine.n_threads == 2 ? luck[(lab->name - 'a') / 2 % 5] : 1;
 }
 
-static void luck_of_a_process_is_no_gain(void **state)
+/* t(4) over five means: log-ratios of the table above have a mean of 0.013 and a deviation of 0.043 */
+static void the_interval_is_wide(const struct fake_labs *fake, const json_t *out, const json_t *entry)
 {
-    (void)state;
-    struct fake_labs fake;
-    struct error error = {0};
-    json_t *out;
-    fake_labs_init(&fake);
-    fake.noise = 0;
-    fake.factor = lucky_processes;
-    assert_int_equal(measure(&fake, "threads=2", NULL, &out, &error), 0);
-    const json_t *entry = json_get_where(out, "", "id", "threads=2");
-    assert_true(json_get_is(entry, "verdict", "no_real_difference"));
-    /* t(4) over five means: log-ratios of the table above have a mean of 0.013 and a deviation of 0.043 */
+    (void)fake;
+    (void)out;
     assert_true(fabs(json_get_number(entry, "ci95.0") + 3.9) < 0.3);
     assert_true(fabs(json_get_number(entry, "ci95.1") - 6.8) < 0.3);
-    json_decref(out);
-    fake_labs_free(&fake);
 }
 
-/* What is asked for otherwise, and not done otherwise, needs one process a block. */
-static void a_request_runs_in_the_baselines_process(void **state)
+static void only_the_request_differs(const struct fake_labs *fake, const json_t *out, const json_t *entry)
 {
-    (void)state;
-    struct fake_labs fake;
-    struct error error = {0};
-    json_t *out;
-    char order[128];
-    fake_labs_init(&fake);
-    assert_int_equal(measure(&fake, "temperature=0.9", NULL, &out, &error), 0);
-    order_of(&fake, order);
-    assert_string_equal(order, "aaaaabbbbbcccccdddddeeeee");
-    assert_true(fake.runs[1].run.temperature == 0.7 && fake.runs[2].run.temperature == 0.9);
-    const json_t *entry = json_get_where(out, "", "id", "temperature=0.9");
-    assert_true(json_get_is(entry, "verdict", "no_real_difference"));
-    json_decref(out);
-    fake_labs_free(&fake);
+    (void)out;
+    (void)entry;
+    assert_true(fake->runs[1].run.temperature == 0.7 && fake->runs[2].run.temperature == 0.9);
 }
 
-static void a_test_of_its_own_has_no_baseline_entry(void **state)
+static void its_own_baseline_is_beside_it(const struct fake_labs *fake, const json_t *out,
+                                          const json_t *entry)
 {
-    (void)state;
-    struct fake_labs fake;
-    struct error error = {0};
-    json_t *out;
-    fake_labs_init(&fake);
-    assert_int_equal(measure(&fake, "kv_bits=8", NULL, &out, &error), 0);
-    assert_int_equal(json_array_size(out), 1); /* the baseline's usual request was not run */
-    assert_true(json_get_object(json_array_get(out, 0), "compared_baseline") != NULL);
-    json_decref(out);
-    fake_labs_free(&fake);
+    (void)fake;
+    (void)out;
+    assert_non_null(json_get_object(entry, "compared_baseline"));
 }
 
-static void what_is_the_baseline_cannot_be_tried(void **state)
+static void nothing_was_run(const struct fake_labs *fake, const json_t *out, const json_t *entry)
 {
-    (void)state;
-    struct fake_labs fake;
-    struct error error = {0};
-    json_t *out;
-    fake_labs_init(&fake);
-    assert_int_equal(measure(&fake, "threads=4", NULL, &out, &error), ERROR_INVALID);
-    assert_non_null(strstr(error.message, "nothing to compare with"));
+    (void)entry;
     assert_null(out);
-    assert_int_equal(measure(&fake, "isa=neon", NULL, &out, &error), ERROR_INVALID);
-    assert_non_null(strstr(error.message, "has not got it"));
-    assert_null(out);
-    assert_int_equal(fake.n_open, 0);
-    assert_int_equal(fake.n_runs, 0);
-    fake_labs_free(&fake);
+    assert_int_equal(fake->n_runs, 0);
 }
 
 static int two_threads_do_not_fit(void *context, const struct engine_options *engine, struct error *error)
@@ -174,43 +124,116 @@ static int two_threads_do_not_fit(void *context, const struct engine_options *en
     return engine->n_threads == 2 ? error_set(error, ERROR_LIMIT, "it does not fit") : 0;
 }
 
-static void a_variant_that_does_not_open_is_an_entry(void **state)
+static const struct proof_case cases[] = {
+    {.name = "every block has fresh processes: a warm-up each, and A B B A",
+     .configuration = "threads=2",
+     .factor = fewer_are_faster,
+     .order = "ababba"
+              "cdcddc"
+              "efeffe"
+              "ghghhg"
+              "ijijji",
+     .outcome = "ok",
+     .verdict = "higher",
+     .samples = 10,
+     .n_opened = 10,
+     .also = pairs_are_blocks},
+    {.name = "luck of a process is no gain",
+     .configuration = "threads=2",
+     .factor = lucky_processes,
+     .quiet = true,
+     .verdict = "no_real_difference",
+     .also = the_interval_is_wide},
+    /* what is asked for otherwise, and not done otherwise, needs one process a block */
+    {.name = "a request runs in the baseline's process",
+     .configuration = "temperature=0.9",
+     .order = "aaaaabbbbbcccccdddddeeeee",
+     .verdict = "no_real_difference",
+     .also = only_the_request_differs},
+    /* the baseline's usual request is not run */
+    {.name = "a test of its own has no baseline entry",
+     .configuration = "kv_bits=8",
+     .entries = 1,
+     .also = its_own_baseline_is_beside_it},
+    {.name = "what is the baseline cannot be tried",
+     .configuration = "threads=4",
+     .status = ERROR_INVALID,
+     .message = "nothing to compare with",
+     .also = nothing_was_run},
+    {.name = "what this machine has not got cannot be tried",
+     .configuration = "isa=neon",
+     .status = ERROR_INVALID,
+     .message = "has not got it",
+     .also = nothing_was_run},
+    /* it would not fit the next time either: only the baseline was opened */
+    {.name = "a variant that does not open is an entry",
+     .configuration = "threads=2",
+     .refuse = two_threads_do_not_fit,
+     .message = "it does not fit",
+     .outcome = "out_of_memory",
+     .n_opened = 1},
+    {.name = "a lab that dies ends it",
+     .configuration = "threads=2",
+     .last_death = 11,
+     .message = "signal 9",
+     .outcome = "error",
+     .verdict = "unknown"},
+};
+enum { N_CASES = sizeof cases / sizeof *cases };
+
+static void check_order(const struct fake_labs *fake, const char *wanted)
 {
-    (void)state;
+    char order[128];
+    for (size_t i = 0; i < fake->n_runs; i++)
+        order[i] = fake->runs[i].lab;
+    order[fake->n_runs] = '\0';
+    assert_string_equal(order, wanted);
+}
+
+static void go_through(const struct proof_case *c, int die_at)
+{
     struct fake_labs fake;
     struct error error = {0};
     json_t *out;
     fake_labs_init(&fake);
-    fake.refuse = two_threads_do_not_fit;
-    assert_int_equal(measure(&fake, "threads=2", NULL, &out, &error), 0);
-    const json_t *entry = json_get_where(out, "", "id", "threads=2");
-    assert_true(json_get_is(entry, "outcome", "out_of_memory"));
-    assert_true(json_get_is(entry, "message", "it does not fit"));
+    fake.factor = c->factor;
+    fake.refuse = c->refuse;
+    fake.die_at = die_at;
+    if (c->quiet)
+        fake.noise = 0;
+    assert_int_equal(measure(&fake, c->configuration, NULL, &out, &error), c->status);
+    const json_t *entry = json_get_where(out, "", "id", c->configuration);
+    if (c->message)
+        assert_non_null(strstr(c->status ? error.message : json_get_text(entry, "message", ""), c->message));
+    if (c->order)
+        check_order(&fake, c->order);
+    if (c->outcome)
+        assert_true(json_get_is(entry, "outcome", c->outcome));
+    if (c->verdict)
+        assert_true(json_get_is(entry, "verdict", c->verdict));
+    if (c->entries)
+        assert_int_equal(json_array_size(out), c->entries);
+    if (c->samples)
+        assert_int_equal(json_get_count(entry, "samples"), c->samples);
+    if (c->n_opened)
+        assert_int_equal(fake.n_opened, c->n_opened);
+    if (c->also)
+        c->also(&fake, out, entry);
     assert_int_equal(fake.n_open, 0);
-    assert_int_equal(fake.n_opened, 1); /* it would not fit the next time either */
     json_decref(out);
     fake_labs_free(&fake);
 }
 
-static void a_lab_that_dies_ends_it(void **state)
+static void a_proof(void **state)
 {
-    (void)state;
-    for (int at = 1; at < 12; at++) {
-        struct fake_labs fake;
-        struct error error = {0};
-        json_t *out;
-        fake_labs_init(&fake);
-        fake.die_at = at;
-        assert_int_equal(measure(&fake, "threads=2", NULL, &out, &error), 0);
-        const json_t *entry = json_get_where(out, "", "id", "threads=2");
-        assert_true(json_get_is(entry, "outcome", "error"));
-        assert_non_null(strstr(json_get_text(entry, "message", ""), "signal 9"));
-        assert_true(json_get_is(entry, "verdict", "unknown"));
-        assert_int_equal(fake.n_open, 0);
-        json_decref(out);
-        fake_labs_free(&fake);
-    }
+    const struct proof_case *c = *state;
+    if (!c->last_death)
+        go_through(c, -1);
+    for (int at = 1; at <= c->last_death; at++)
+        go_through(c, at);
 }
+
+/* ---- how much, and how long ---- */
 
 /* The fake clock runs only in runs: six of 100 tokens and 50 of prompt a block. */
 static void a_fast_model_gets_more_blocks(void **state)
@@ -283,16 +306,10 @@ static void it_can_be_cancelled(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_block_has_fresh_processes),
-        cmocka_unit_test(luck_of_a_process_is_no_gain),
-        cmocka_unit_test(a_request_runs_in_the_baselines_process),
-        cmocka_unit_test(a_test_of_its_own_has_no_baseline_entry),
-        cmocka_unit_test(what_is_the_baseline_cannot_be_tried),
-        cmocka_unit_test(a_variant_that_does_not_open_is_an_entry),
-        cmocka_unit_test(a_lab_that_dies_ends_it),
-        cmocka_unit_test(a_fast_model_gets_more_blocks),
-        cmocka_unit_test(it_can_be_cancelled),
-    };
+    struct CMUnitTest tests[N_CASES + 2] = {cmocka_unit_test(a_fast_model_gets_more_blocks),
+                                            cmocka_unit_test(it_can_be_cancelled)};
+    for (size_t i = 0; i < N_CASES; i++)
+        tests[2 + i] = (struct CMUnitTest){
+            .name = cases[i].name, .test_func = a_proof, .initial_state = (void *)(uintptr_t)&cases[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

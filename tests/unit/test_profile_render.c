@@ -529,7 +529,7 @@ static void the_check_bounds_size_and_depth(void **state)
     json_t *tests = json_array();
     for (int i = 0; i < 1001; i++)
         json_array_append_new(tests, json_pack("{s:s, s:[]}", "id", "x", "samples"));
-    expect_refused("tests", tests, "tests: must not be more");
+    expect_refused("tests", tests, "tests: at most 1000");
 }
 
 /* ---- threads ---- */

@@ -30,6 +30,10 @@ static void numbers(void **state)
     assert_string_equal(format_ms(out, 95), "95.0 ms");
     assert_string_equal(format_ms(out, 1240), "1.24 s");
     assert_string_equal(format_percent(out, 0.412), "41.2 %");
+    assert_string_equal(format_of(out, 1, "thread"), "1 thread");
+    assert_string_equal(format_of(out, 2, "thread"), "2 threads");
+    assert_string_equal(format_of(out, 1.5, "core"), "1.5 cores");
+    assert_string_equal(format_of(out, -1e300, "physical core"), "-1e+300 physical cores");
 }
 
 static char *render(const struct table *table, enum table_style style, int indent)

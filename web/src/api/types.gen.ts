@@ -299,7 +299,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Past runs, newest first; ?model=, ?kind=, ?status=, ?limit=, ?before= */
+        /** Past runs, newest first; ?model=, ?kind=, ?status=, ?imported=true or false, ?limit=, ?before= */
         get: operations["get_api_profiling_runs"];
         put?: never;
         /** Starts a run in the background */
@@ -765,6 +765,8 @@ export interface components {
             recommendation: string;
         };
         Chat: {
+            /** @description The chat that this one began as a copy of; null: none, or that one was deleted. */
+            branch_of: string | null;
             /** Format: date-time */
             created_at: string | null;
             id: string;
@@ -1505,6 +1507,8 @@ export interface components {
             };
             model_info: components["schemas"]["LoadedModel"];
             profiling_available: boolean;
+            /** @description Whether a run may name another server as its target: --allow-remote-targets. */
+            remote_targets: boolean;
             running: {
                 eta_s: number | null;
                 kind?: string | null;
@@ -1667,6 +1671,9 @@ export interface components {
                 quota_cores: number | null;
                 usable_threads: number;
             };
+            /** @description Where chats, settings and runs are kept; null: nothing is saved. */
+            data_folder: string | null;
+            data_folder_reason?: string;
             gpus: {
                 busy: number | null;
                 graphics_mhz: number | null;
@@ -2413,7 +2420,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Past runs, newest first; ?model=, ?kind=, ?status=, ?limit=, ?before= */
+            /** @description Past runs, newest first; ?model=, ?kind=, ?status=, ?imported=true or false, ?limit=, ?before= */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { diffFlags, diffRows, diffWords } from '../../src/pages/history/diff';
-import { addressOf, filterOf, fromHere, linesOf, trendChart, trendOf, type Row } from '../../src/pages/history/history';
+import { addressOf, filterOf, linesOf, queryOf, trendChart, trendOf, type Row } from '../../src/pages/history/history';
 import type { Schemas } from '../../src/api/client';
 
 const row = (more: object): Row =>
@@ -13,10 +13,11 @@ describe('the address', () => {
     expect(addressOf(filter)).toBe('/history?model=org%2Fa+b&status=failed&origin=here');
     expect(addressOf({ model: '', status: '', kind: '', origin: '' })).toBe('/history');
   });
-  it('tells what was measured here', () => {
-    const rows = [row({ imported: true }), row({})];
-    expect(fromHere(rows, 'imported')).toHaveLength(1);
-    expect(fromHere(rows, '')).toHaveLength(2);
+  it('asks the server for where a run was made', () => {
+    const filter = { model: 'm', status: '', kind: 'profile', origin: '' } as const;
+    expect(queryOf(filter)).toEqual({ model: 'm', status: '', kind: 'profile', imported: '' });
+    expect(queryOf({ ...filter, origin: 'here' }).imported).toBe('false');
+    expect(queryOf({ ...filter, origin: 'imported' }).imported).toBe('true');
   });
 });
 

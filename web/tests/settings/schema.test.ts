@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { dataFolder } from '../../src/pages/settings/facts';
 import { parsed, sectionsOf, settingsOf, textOf, whenOf, type Setting } from '../../src/pages/settings/schema';
 
 const row = {
@@ -47,13 +46,5 @@ describe('the schema of the settings', () => {
     expect(whenOf('at_once')).toBe('');
     expect(whenOf('next_start')).toMatch(/next start/);
     expect(textOf(null)).toBe('');
-  });
-});
-
-describe('the data folder', () => {
-  it('is shown where the server tells it', () => {
-    expect(dataFolder({ program: { data_dir: '/data' } })).toBe('/data');
-    expect(dataFolder({ data_folder: '/other' })).toBe('/other');
-    expect(dataFolder({})).toBe(null);
   });
 });

@@ -35,7 +35,6 @@ export class Conversation {
   messages = $state.raw<readonly Message[]>([]);
   turn = $state.raw<Turn | null>(null);
   draft = $state(''); // what is being typed
-  earlier: string | null = null; // the conversation that this one began as
   stale = $state(0); // whoever shows it reads it again when this grows
   shown = $derived(messagesBeside(this.turn, this.messages));
   busy = $derived(this.turn !== null && this.turn.phase !== 'failed');

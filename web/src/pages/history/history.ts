@@ -34,8 +34,11 @@ export function addressOf(filter: Filter): string {
   return asked.size ? `/history?${asked}` : '/history';
 }
 
-export const fromHere = (rows: readonly Row[], origin: Filter['origin']) =>
-  origin ? rows.filter((row) => row.imported === (origin === 'imported')) : rows;
+/* What the server is asked for; "" is no wish. */
+export function queryOf(filter: Filter): Record<'model' | 'status' | 'kind' | 'imported', string> {
+  const { origin, ...rest } = filter;
+  return { ...rest, imported: origin && String(origin === 'imported') };
+}
 
 export interface Trend {
   runId: string;

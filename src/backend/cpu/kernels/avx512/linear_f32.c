@@ -43,8 +43,7 @@ ALWAYS_INLINE void store_codes(__m128i codes, float scale, float bias, float *ou
 }
 
 /* 64 codes in natural order from the first `bytes` bytes at data. */
-static __m512i natural_codes(const struct weight *weight, enum unpack unpack, const uint8_t *data,
-                             size_t left)
+static __m512i natural_codes(enum unpack unpack, const uint8_t *data, size_t left)
 {
     uint32_t bits = unpack_bits(unpack);
     size_t load = 8 * (size_t)bits;
@@ -63,7 +62,6 @@ static __m512i natural_codes(const struct weight *weight, enum unpack unpack, co
     case UNPACK_6:
         return unpack_natural(q, 6);
     default:
-        (void)weight;
         return q;
     }
 }
@@ -75,8 +73,8 @@ static void unpack_coded(const struct weight *weight, size_t row, float *out)
     float scale[16], bias[16];
     for (uint32_t c = 0; c < weight->cols; c += 64) {
         size_t at = (size_t)c / 8 * bits;
-        __m512i codes = natural_codes(weight, unpack, weight->data + row * weight->row_bytes + at,
-                                      weight->row_bytes - at);
+        __m512i codes =
+            natural_codes(unpack, weight->data + row * weight->row_bytes + at, weight->row_bytes - at);
         uint8_t bytes[64];
         _mm512_storeu_si512(bytes, codes);
         uint32_t end = weight->cols - c < 64 ? weight->cols - c : 64;
