@@ -96,10 +96,9 @@ static struct profile_request request_of(const char *text)
     return request;
 }
 
-static const char short_run[] =
-    "{\"model_name\": \"tiny\", \"repeats\": 2, \"max_tokens\": 8,"
-    " \"test_prompts\": [\"Hi.\"], \"configurations\": [], \"trace\": false,"
-    " \"knobs\": {\"threads\": 1, \"context\": 200}}";
+static const char short_run[] = "{\"model_name\": \"tiny\", \"repeats\": 2, \"max_tokens\": 8,"
+                                " \"test_prompts\": [\"Hi.\"], \"configurations\": [], \"trace\": false,"
+                                " \"knobs\": {\"threads\": 1, \"context\": 200}}";
 
 static json_t *run_it(const struct profile_request *request, struct watched *watched, const struct gate *gate,
                       int expected)
