@@ -8,15 +8,36 @@ const FOCUSABLE =
 const usable = (element: HTMLElement) =>
   element.checkVisibility({ visibilityProperty: true }) && !element.closest('[inert]');
 
-/* The nearest place for the focus, from what was around the lost element, innermost first. */
-function nearest(around: readonly Element[]): HTMLElement | null {
+const within = (box: Element) => [...box.querySelectorAll<HTMLElement>(FOCUSABLE)].filter(usable);
+
+/* Where something was taken out, with what had the focus in it. */
+interface Gap {
+  before: Node | null;
+  after: Node | null;
+}
+
+/* The nearest place for the focus: what stood before the gap, what stood behind it, else what is around, innermost
+ * first; in the end the page's heading. */
+function nearest(gap: Gap | null, around: readonly Element[]): HTMLElement | null {
   const main = document.querySelector<HTMLElement>('main');
   const modal = [...document.querySelectorAll<HTMLElement>('dialog:modal')].at(-1);
+  const foreign = (one: Element) => !one.isConnected || one.contains(main) || (modal && !modal.contains(one));
+  const places = (one: Node | null) => {
+    if (!(one instanceof HTMLElement) || foreign(one)) return [];
+    return one.matches(FOCUSABLE) && usable(one) ? [one, ...within(one)] : within(one);
+  };
+  for (let one = gap?.before ?? null; one; one = one.previousSibling) {
+    const last = places(one).at(-1);
+    if (last) return last;
+  }
+  for (let one = gap?.after ?? null; one; one = one.nextSibling) {
+    const [first] = places(one);
+    if (first) return first;
+  }
   for (const one of around) {
     if (one === main || one.contains(main)) break;
-    if (!one.isConnected || (modal && !modal.contains(one))) continue;
-    const found = [...one.querySelectorAll<HTMLElement>(FOCUSABLE)].find(usable);
-    if (found) return found;
+    const [first] = foreign(one) ? [] : within(one);
+    if (first) return first;
   }
   const page = modal ?? main;
   return page?.querySelector<HTMLElement>(modal ? 'h2' : 'h1') ?? page;
@@ -26,25 +47,29 @@ function nearest(around: readonly Element[]): HTMLElement | null {
 export function keepFocus(): void {
   let last: HTMLElement | null = null;
   let around: Element[] = []; // its ancestors, as they were: it may lose them
+  let gap: Gap | null = null;
   let looking = false;
 
   function look() {
     looking = false;
     if (!last || document.activeElement !== document.body) return;
     if (last.isConnected && !last.matches(':disabled') && usable(last)) return;
-    nearest(around)?.focus({ preventScroll: true });
+    nearest(gap, around)?.focus({ preventScroll: true });
   }
 
   addEventListener('focusin', ({ target }) => {
     if (!(target instanceof HTMLElement)) return;
-    [last, around] = [target, []];
+    [last, around, gap] = [target, [], null];
     for (let up = target.parentElement; up; up = up.parentElement) around.push(up);
   });
   /* Pressing beside everything is a wish to stand nowhere. */
   addEventListener('pointerdown', ({ target }) => {
     if (target instanceof Node && !last?.contains(target)) last = null;
   });
-  new MutationObserver(() => {
+  new MutationObserver((records) => {
+    for (const { removedNodes, previousSibling, nextSibling } of records)
+      if (last && [...removedNodes].some((node) => node.contains(last)))
+        gap = { before: previousSibling, after: nextSibling };
     if (looking || !last) return;
     looking = true;
     // what was removed loses the focus at once, what was disabled or hidden when the next frame has been drawn
