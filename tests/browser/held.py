@@ -4,9 +4,11 @@ A view that is only there while something happens (an answer being written, a ru
 for as long as it takes, and looks the same each time.
 """
 
+import json
+
 _SCRIPT = """
 (() => {
-  const streams = (window.heldStreams = new Map()); // part of the address -> { waiting: [texts], controllers }
+  const streams = (window.heldStreams = new Map()); // part of the address -> { said, method, controllers }
   const real = window.fetch;
   const text = new TextEncoder();
   window.tell = (part, said, last) => {
@@ -36,8 +38,6 @@ _SCRIPT = """
 
 def sse(*told):
     """(name, data) pairs as a stream of events, numbered from 1."""
-    import json
-
     return "".join(f"event: {name}\nid: {i + 1}\ndata: {json.dumps(data)}\n\n" for i, (name, data) in enumerate(told))
 
 

@@ -75,6 +75,25 @@ def test_filters_stay_in_the_address(server, page, runs):
     expect(row_of(table, runs["first"])).to_have_count(0)
 
 
+def test_on_a_phone_the_filters_are_behind_one_button(server, page, runs):
+    page.set_viewport_size({"width": 390, "height": 800})
+    table = open_list(page, server, "?kind=profile&origin=imported")
+    button = page.get_by_role("button", name="Filters (2 active)", exact=True)
+    outcome = page.get_by_role("combobox", name="Outcome")
+    expect(outcome).to_be_hidden()
+    expect(button).to_have_attribute("aria-expanded", "false")
+    button.click()
+    expect(button).to_have_attribute("aria-expanded", "true")
+    outcome.select_option("failed")
+    expect(page.get_by_role("button", name="Filters (3 active)", exact=True)).to_be_visible()
+    expect(row_of(table, runs["failed"])).to_have_count(1)
+    page.get_by_role("button", name="Filters (3 active)", exact=True).click()
+    expect(outcome).to_be_hidden()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    expect(outcome).to_be_visible()  # where there is room for all
+    expect(page.get_by_role("button", name=re.compile("^Filters"))).to_be_hidden()
+
+
 def test_sorts_by_a_header(server, page, runs):
     table = open_list(page, server)
     expect(row_of(table, runs["full"])).to_have_count(1)

@@ -8,18 +8,7 @@ from keyboard import focus, keeps_focus, press, tab_to
 from playwright.sync_api import expect
 from runs import import_report
 from states import fill
-from test_chat import (  # noqa: F401 - the last are fixtures
-    answers,
-    ask,
-    chat_of,
-    chatterer,
-    endless,
-    finished,
-    question,
-    slow,
-    slow_page,
-    some_text,
-)
+from test_chat import chat_of, chatterer, endless, finished, question, slow, slow_page, some_text  # noqa: F401 - and fixtures
 
 TABS = ("Metrics", "Optimizations", "Analysis", "Charts")
 
