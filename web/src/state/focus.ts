@@ -48,18 +48,20 @@ export function keepFocus(): void {
   let last: HTMLElement | null = null;
   let around: Element[] = []; // its ancestors, as they were: it may lose them
   let gap: Gap | null = null;
+  let paused = false; // it was disabled, perhaps only for as long as its work took
   let looking = false;
 
   function look() {
     looking = false;
-    if (!last || document.activeElement !== document.body) return;
-    if (last.isConnected && !last.matches(':disabled') && usable(last)) return;
-    nearest(gap, around)?.focus({ preventScroll: true });
+    if (!last || document.activeElement !== document.body || !document.hasFocus()) return;
+    if (!last.isConnected || last.matches(':disabled') || !usable(last))
+      nearest(gap, around)?.focus({ preventScroll: true });
+    else if (paused) last.focus({ preventScroll: true });
   }
 
   addEventListener('focusin', ({ target }) => {
     if (!(target instanceof HTMLElement)) return;
-    [last, around, gap] = [target, [], null];
+    [last, around, gap, paused] = [target, [], null, false];
     for (let up = target.parentElement; up; up = up.parentElement) around.push(up);
   });
   /* Pressing beside everything is a wish to stand nowhere. */
@@ -70,6 +72,7 @@ export function keepFocus(): void {
     for (const { removedNodes, previousSibling, nextSibling } of records)
       if (last && [...removedNodes].some((node) => node.contains(last)))
         gap = { before: previousSibling, after: nextSibling };
+    if (last?.matches(':disabled')) paused = true;
     if (looking || !last) return;
     looking = true;
     // what was removed loses the focus at once, what was disabled or hidden when the next frame has been drawn
