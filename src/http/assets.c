@@ -82,6 +82,20 @@ static void get_asset(struct http_exchange *exchange)
                            http_path(exchange));
 }
 
+/* The page names its icon by its hashed name; bookmarks, other tools and browsers showing something else than
+ * the page (a report, /metrics) ask for a name of their own. The drawing is the same under either: browsers
+ * go by the type. */
+static void get_icon(struct http_exchange *exchange)
+{
+    static const char icon[] = "/assets/favicon-";
+    for (size_t i = 0; i < asset_count; i++)
+        if (strncmp(asset_table[i].path, icon, sizeof icon - 1) == 0) {
+            reply(exchange, &asset_table[i], "no-cache", "Accept-Encoding");
+            return;
+        }
+    http_reply_problem(exchange, 404, "unknown_path", NULL, "the web page was built without an icon");
+}
+
 /* A browser may ask for any of the page's addresses: a link that was sent, a reload. */
 static const struct http_route routes[] = {
     {"GET", "/", get_page, NULL, NULL, NULL, 0, false},
@@ -96,6 +110,8 @@ static const struct http_route routes[] = {
     {"GET", "/settings", get_page, NULL, NULL, NULL, 0, false},
     {"GET", "/settings/{rest...}", get_page, NULL, NULL, NULL, 0, false},
     {"GET", "/assets/{file...}", get_asset, NULL, NULL, NULL, 0, false},
+    {"GET", "/favicon.ico", get_icon, NULL, NULL, NULL, 0, false},
+    {"GET", "/favicon.svg", get_icon, NULL, NULL, NULL, 0, false},
 };
 
 const struct http_route_table asset_routes = {routes, sizeof routes / sizeof *routes};

@@ -25,6 +25,7 @@ POLICY = {
     "base-uri": "'none'",
     "form-action": "'none'",
 }
+ICONS = ["/favicon.ico", "/favicon.svg"]  # what is asked for by those who did not read the document
 FOREVER = "public, max-age=31536000, immutable"
 FIRST_PAINT_BYTES = 300_000
 
@@ -105,6 +106,16 @@ def test_the_document_keeps_to_the_policy(page_server):
         assert fetch(page_server, link)[0] == 200, link
 
 
+@pytest.mark.parametrize("path", ICONS)
+def test_the_icon_has_the_names_that_browsers_know(page_server, path):
+    (icon,) = [file for file in assets() if file.name.startswith("favicon-")]
+    status, headers, body = fetch(page_server, path)
+    assert (status, body) == (200, icon.read_bytes())
+    assert value(headers, "Content-Type") == "image/svg+xml"
+    assert value(headers, "Cache-Control") == "no-cache"  # the name does not change with the drawing
+    assert fetch(page_server, path, f"If-None-Match: {value(headers, 'ETag')}")[0] == 304
+
+
 def test_what_the_document_names_is_small(page_server):
     """Document, scripts, preloads and styles, as a browser gets them. What the first view adds: tests/browser."""
     named = ["/", *re.findall(r'<(?:script|link)\b[^>]*\b(?:src|href)="([^"]+)"', index(page_server))]
@@ -128,6 +139,8 @@ def test_clients_of_the_api_do_not_get_the_page(page_server, problem):
         ("GET", "/v1/nothing", 404),
         ("GET", "/nothing", 404),
         ("GET", "/index.html", 404),
+        ("GET", "/favicon.png", 404),
+        ("POST", "/favicon.ico", 404),
         ("GET", "/chat/", 404),
         ("GET", "/chats", 404),
         ("GET", "/CHAT", 404),
@@ -146,7 +159,7 @@ def test_everything_else_is_as_it_was(page_server, problem, method, path, status
 
 def test_no_address_of_the_page_is_described_as_api(page_server):
     paths = page_server.get("/openapi.json").json()["paths"]
-    first_parts = {"/" + path.split("/")[1] for path in [*PAGES, "/assets"]}
+    first_parts = {"/" + path.split("/")[1] for path in [*PAGES, *ICONS, "/assets"]}
     assert not [path for path in paths if "/" + path.split("/")[1] in first_parts]
 
 

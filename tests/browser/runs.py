@@ -66,8 +66,3 @@ def sql(server, statement, *values):
     with sqlite3.connect(server.data / "llmind.db", timeout=30) as database:
         database.execute(statement, values)
     database.close()
-
-
-def fits(page):
-    """Nothing makes the page wider than its window."""
-    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")

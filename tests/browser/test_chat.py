@@ -77,9 +77,9 @@ def slow_page(slow, open_context):
     return open_context(server=slow).new_page()
 
 
-def endless(page):
+def endless(page, tokens=1500):
     """An answer that takes seconds."""
-    set_options(page, temperature=1, max_tokens=1500, seed=3)
+    set_options(page, temperature=1, max_tokens=tokens, seed=3)
 
 
 def some_text(page):
@@ -171,7 +171,7 @@ def test_stop_keeps_what_came(slow, slow_page):
 def test_leaving_the_page_does_not_end_the_answer(slow, slow_page):
     server, page = slow, slow_page
     page.goto("/chat")
-    endless(page)
+    endless(page, 200)
     ask(page, "Tell me everything")
     some_text(page)
     page.get_by_role("link", name="Settings", exact=True).click()

@@ -5,15 +5,19 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from runs import REPORTS, import_report, real_run, report, row, sql, wait_for_end
+from runs import REPORTS, SMALL, import_report, real_run, row, sql, wait_for_end
 
 from conftest import wait_for
 
 
 @pytest.fixture(scope="module")
 def runs(server):
-    """Two real runs, the second at half the speed of the first; and reports from elsewhere."""
-    first, second = real_run(server), real_run(server)
+    """A real run, and the same at half its speed as if it had come after it; and reports from elsewhere."""
+    first = real_run(server)
+    again = row(server, first)["report"]
+    again["created"] = again["created"].replace("20", "21", 1)  # a hundred years later
+    second = import_report(server, again)
+    sql(server, "UPDATE run SET imported = 0 WHERE id = ?", second)
     sql(server, "UPDATE run SET decode_tps = 1000, decode_log_mean = ln(1000), decode_log_sd = 0.01 WHERE id = ?", first)
     sql(server, "UPDATE run SET decode_tps = 500, decode_log_mean = ln(500), decode_log_sd = 0.01 WHERE id = ?", second)
     other = {name: import_report(server, name) for name in ("full", "healthy", "failed", "compare")}
@@ -69,6 +73,25 @@ def test_filters_stay_in_the_address(server, page, runs):
     page.get_by_role("combobox", name="Model", exact=True).select_option("Llama-3.2-1B-Instruct-4bit")
     expect(row_of(table, runs["full"])).to_have_count(1)
     expect(row_of(table, runs["first"])).to_have_count(0)
+
+
+def test_on_a_phone_the_filters_are_behind_one_button(server, page, runs):
+    page.set_viewport_size({"width": 390, "height": 800})
+    table = open_list(page, server, "?kind=profile&origin=imported")
+    button = page.get_by_role("button", name="Filters (2 active)", exact=True)
+    outcome = page.get_by_role("combobox", name="Outcome")
+    expect(outcome).to_be_hidden()
+    expect(button).to_have_attribute("aria-expanded", "false")
+    button.click()
+    expect(button).to_have_attribute("aria-expanded", "true")
+    outcome.select_option("failed")
+    expect(page.get_by_role("button", name="Filters (3 active)", exact=True)).to_be_visible()
+    expect(row_of(table, runs["failed"])).to_have_count(1)
+    page.get_by_role("button", name="Filters (3 active)", exact=True).click()
+    expect(outcome).to_be_hidden()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    expect(outcome).to_be_visible()  # where there is room for all
+    expect(page.get_by_role("button", name=re.compile("^Filters"))).to_be_hidden()
 
 
 def test_sorts_by_a_header(server, page, runs):
@@ -180,7 +203,7 @@ def test_run_again_with_the_same_request(server, page, runs):
 
 def test_a_run_that_goes_on_appears_when_it_is_over(server, page):
     page.goto(f"{server.url}/history")
-    answer = server.post("/api/profiling/runs", {"quick_mode": True, "model_name": "builtin", "configurations": []})
+    answer = server.post("/api/profiling/runs", SMALL | {"configurations": []})
     run = answer.json()["run_id"]
     page.goto(f"{server.url}/history/{run}")
     expect(page.get_by_text(re.compile("This run is still going on|Median of")).first).to_be_visible()
@@ -194,15 +217,16 @@ def test_a_run_that_is_not_there(server, page):
     expect(page.get_by_role("button", name="Retry")).to_be_visible()
 
 
-def test_older_runs_come_by_the_page(server, page):
-    small = report("failed")
-    added = []
-    for i in range(101):
-        small["created"] = f"2020-01-01T00:{i // 60:02}:{i % 60:02}Z"
-        added.append(import_report(server, small))
-    oldest = added[0]
+def test_older_runs_come_by_the_page(server, page, runs):
+    """By two at a time here, and not by a hundred."""
+    page.route("**/api/profiling/runs?*limit=100*", lambda route: route.continue_(url=route.request.url.replace("limit=100", "limit=2")))
     table = open_list(page, server)
+    listed = server.get("/api/profiling/runs").json()["runs"]
+    oldest = listed[-1]["id"]
+    expect(row_of(table, listed[0]["id"])).to_have_count(1)
     expect(row_of(table, oldest)).to_have_count(0)
-    page.get_by_role("button", name="Show older runs").click()
+    for more in range(2, len(listed), 2):
+        expect(table.get_by_role("row")).to_have_count(1 + more)
+        page.get_by_role("button", name="Show older runs").click()
     expect(row_of(table, oldest)).to_have_count(1)
     expect(page.get_by_role("button", name="Show older runs")).to_have_count(0)

@@ -61,9 +61,11 @@ def is_chart_library(path):
     return path.startswith("/assets/echarts-")
 
 
-@pytest.mark.parametrize("path", ["/", *PAGES])
-def test_the_first_view_is_small(page, path):
+@pytest.mark.parametrize("path, name", [("/", "Chat"), *PAGES.items()])
+def test_every_page_has_an_address_and_its_first_view_is_small(page, path, name):
     got = transfers(page, path)
+    assert page.url.endswith("/chat" if path == "/" else path)
+    assert name in page.title()
     sizes = {name: size for name, (size, _) in got.items() if is_page_file(name) and not is_chart_library(name)}
     assert 0 < sum(sizes.values()) <= FIRST_PAINT_BYTES, json.dumps(sizes, indent=1)
 
@@ -83,13 +85,6 @@ def test_it_is_there_within_a_second(open_context):
         opened(page)
         times.append(page.evaluate("window.usableAt"))
     assert min(times) < INTERACTIVE_MS, times
-
-
-@pytest.mark.parametrize("path, name", PAGES.items())
-def test_every_page_has_an_address(page, path, name):
-    opened(page, path)
-    assert page.url.endswith(path)
-    assert name in page.title()
 
 
 def test_links_do_not_load_the_document_again(page):

@@ -9,7 +9,9 @@ import socket
 
 import pytest
 from feed import feed, footprint, wait_fed
+from held import prepare
 from playwright.sync_api import expect
+from states import ended, refuse, running
 
 from conftest import ROOT
 
@@ -81,7 +83,7 @@ def test_first_visit_one_click_every_tab_read(server, page):
 
 
 def test_cancel_in_the_middle_keeps_what_was_measured(server, page):
-    set_up(page, prompts=[], maxTokens="64", chosen=["baseline", "short_response", "long_response", "threads"])
+    set_up(page, maxTokens="64", chosen=["baseline", "short_response", "long_response", "threads"])
     open_page(page, server)
     run_id = begin(page)
     expect(page.locator(RUN)).to_contain_text(re.compile(r"[3-9]\smeasurements so far"), timeout=PATIENCE_MS)
@@ -94,7 +96,7 @@ def test_cancel_in_the_middle_keeps_what_was_measured(server, page):
 
 
 def test_reload_in_the_middle_and_after_and_a_second_window(server, page, context):
-    set_up(page, prompts=[], maxTokens="64", chosen=["baseline", "short_response", "threads"])
+    set_up(page, prompts=["Say hello.", "Say goodbye."], maxTokens="64")
     open_page(page, server)
     run_id = begin(page)
     expect(page.locator(RUN)).to_contain_text(re.compile(r"[1-9]\d*\smeasurement"), timeout=PATIENCE_MS)
@@ -113,35 +115,32 @@ def test_reload_in_the_middle_and_after_and_a_second_window(server, page, contex
 
 
 def test_a_run_in_the_way_is_named_and_can_be_watched(server, page):
-    """The page knows of other runs within a second or two; here it does not, so that the 409 is met."""
+    """The page knows of other runs within a second or two; here it does not, so that the 409 is met (as tests/api has it)."""
     set_up(page)
-    hide = {"on": True}
-
-    def status(route):
-        answer = route.fetch().json()
-        route.fulfill(json=answer | ({"status": "idle", "running": None} if hide["on"] else {}))
-
-    page.route("**/api/profiling/status", status)
-    page.route("**/api/profiling/runs", lambda route: refuse(route) if route.request.method == "POST" else route.fallback())
-
-    def refuse(route):  # as the server does: tests/api
-        hide["on"] = False
-        route.fulfill(status=409, json={"error": {"message": "a run is going on", "type": "conflict_error",
-                                                  "code": "run_in_progress", "param": None}})
-
+    prepare(page)
     open_page(page, server)
-    started = server.post("/api/profiling/runs", {"quick_mode": True, "max_tokens": 64}).json()
-    page.get_by_role("button", name="Run Profiling").click()
+    refusal = refuse(409, "a run is going on", "run_in_progress")
+
+    def post(route):
+        if route.request.method != "POST":
+            return route.fallback()
+        running(page, "1")
+        refusal(route)
+
+    page.route("**/api/profiling/runs", post)
+    button = page.get_by_role("button", name="Run Profiling")
+    expect(button).to_be_enabled(timeout=PATIENCE_MS)
+    button.click()
     blocked = page.get_by_role("alert").filter(has_text="Your run was not started")
     expect(blocked).to_contain_text("builtin")
     blocked.get_by_role("button", name="Watch it").click()
-    expect(page.locator(f'[data-run="{started["run_id"]}"]')).to_be_visible()
-    page.locator(RUN).get_by_role("button", name="Cancel").click()
-    expect(page.locator(OUTCOME)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator('[data-run="1"]')).to_contain_text("6 measurements so far".replace(" ", "\u00a0", 1))
+    ended(page, "1", "cancelled", None)
+    expect(page.locator('[data-outcome="cancelled"]')).to_be_visible()
 
 
 def test_by_keyboard_alone(server, page):
-    set_up(page, prompts=[], maxTokens="64", chosen=["baseline", "short_response", "long_response", "threads"])
+    set_up(page, maxTokens="64", chosen=["threads"])
     open_page(page, server)
     run = page.get_by_role("button", name="Run Profiling")
     expect(run).to_be_enabled(timeout=PATIENCE_MS)
@@ -304,7 +303,7 @@ def drawn(page):
 
 
 def test_live_figures_and_pause(server, page):
-    feed(page, server)
+    feed(page, server, every_ms=20)
     open_page(page, server)
     for gauge in ("speed", "response", "memory", "cpu", "gpu", "temperature", "power", "frequency", "active", "queue", "kv"):
         expect(page.locator(f'[data-gauge="{gauge}"]')).to_be_visible()
@@ -321,7 +320,7 @@ def test_live_figures_and_pause(server, page):
 
 def test_live_charts_leak_nothing(server, page):
     """The heap is flat within 5 % over 2 minutes of samples, once the ring of the last minute is full."""
-    feed(page, server)
+    feed(page, server, every_ms=10)
     open_page(page, server)
     expect(page.get_by_role("img", name="CPU utilization")).to_be_visible()
     wait_fed(page, 200)

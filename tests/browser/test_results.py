@@ -8,7 +8,8 @@ import subprocess
 import jsonschema
 import pytest
 from playwright.sync_api import expect
-from runs import fits, hostile, import_report, real_run, report, rewrite
+from layout import fits
+from runs import hostile, import_report, real_run, report, rewrite
 
 from conftest import ROOT
 
@@ -282,9 +283,9 @@ def test_copies_as_curl_and_as_markdown(server, page, own):
 def test_a_hostile_report_does_no_harm(server, page):
     dialogs = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    page.set_viewport_size({"width": 360, "height": 800})
     run = import_report(server, hostile())
     open_run(page, server, run)
-    page.set_viewport_size({"width": 360, "height": 800})
     for name in TABS:
         panel = tab(page, name)
         expect(panel).not_to_be_empty()
@@ -298,12 +299,3 @@ def test_a_hostile_report_does_no_harm(server, page):
     expect(page.get_by_role("heading", name="Two runs side by side")).to_be_visible()
     assert fits(page)
     assert not dialogs
-
-
-@pytest.mark.parametrize("width", [360, 640, 2560])
-def test_nothing_is_wider_than_the_window(server, page, full, width):
-    page.set_viewport_size({"width": width, "height": 800})
-    open_run(page, server, full)
-    for name in TABS:
-        expect(tab(page, name)).not_to_be_empty()
-        assert fits(page), name

@@ -96,7 +96,7 @@ export function trendChart(line: Line): Drawing {
     height: 300,
     option: {
       grid: { ...grid, left: 36, bottom: 16 },
-      legend: { top: 0 },
+      legend: { top: 0, type: 'scroll' },
       tooltip: { trigger: 'axis' },
       xAxis: { type: 'time' },
       yAxis: { type: 'value', name: 'tok/s', ...axisName, nameGap: 44, scale: true },

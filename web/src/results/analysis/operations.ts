@@ -110,7 +110,7 @@ export function rooflineChart(roofline: NonNullable<Report['roofline']>): Drawin
     height: 380,
     option: {
       grid: { ...grid, bottom: 40, left: 24 },
-      legend: { top: 0 },
+      legend: { top: 0, type: 'scroll' },
       tooltip: { trigger: 'item' },
       xAxis: { type: 'log', name: 'operations for each byte read (FLOP/B)', ...axisName, min: low, max: high },
       yAxis: { type: 'log', name: 'GFLOP/s', nameLocation: 'end' },

@@ -21,7 +21,7 @@ export function throughputChart(tests: readonly Test[]): Drawing | null {
     summary: `Bars are medians, dots the ${all} single runs.`,
     option: {
       grid: { ...grid, left: 36 },
-      legend: { top: 0 },
+      legend: { top: 0, type: 'scroll' },
       tooltip: { trigger: 'axis', valueFormatter: unitOf('tok/s') },
       xAxis: { type: 'category', data: names },
       yAxis: { type: 'value', name: 'tok/s', ...axisName, nameGap: 44 },
@@ -122,7 +122,7 @@ export function memoryChart(report: Report): Drawing | null {
         : 'What was predicted and what was measured stand side by side.',
     option: {
       grid: { ...grid, left: 36 },
-      legend: { top: 0, data: ['Predicted', 'Measured'] },
+      legend: { top: 0, type: 'scroll', data: ['Predicted', 'Measured'] },
       tooltip: { trigger: 'item', valueFormatter: unitOf('MB') },
       xAxis: { type: 'category', data: parts.map((part) => part.name), axisLabel: { interval: 0, rotate: 30 } },
       yAxis: { type: 'value', name: 'MB', ...axisName, nameGap: 48 },
@@ -170,7 +170,7 @@ export function depthChart(report: Report): Drawing | null {
         : 'Decoding was measured at one depth only.',
     option: {
       grid: { ...grid, left: 36, bottom: 40 },
-      legend: { top: 0 },
+      legend: { top: 0, type: 'scroll' },
       tooltip: { trigger: 'axis', valueFormatter: unitOf('tok/s') },
       xAxis: { type: 'value', name: 'tokens of context', ...axisName },
       yAxis: { type: 'value', name: 'tok/s', ...axisName, nameGap: 44, min: 0 },

@@ -10,7 +10,7 @@ export function comparisonChart(models: readonly ComparedModel[]): Drawing {
     height: 120 + 56 * good.length,
     option: {
       grid: { ...grid, bottom: 36 },
-      legend: { top: 0 },
+      legend: { top: 0, type: 'scroll' },
       tooltip: { trigger: 'axis', valueFormatter: unitOf('tok/s') },
       xAxis: { type: 'value', name: 'tok/s', ...axisName },
       yAxis: { type: 'category', data: names, inverse: true },

@@ -19,7 +19,7 @@ export function chartTheme(near: HTMLElement): object {
   const axis = {
     axisLine: { lineStyle: { color: line } },
     axisTick: { lineStyle: { color: line } },
-    axisLabel: { color: quiet },
+    axisLabel: { color: quiet, hideOverlap: true },
     nameTextStyle: { color: quiet },
     splitLine: { lineStyle: { color: line } },
   };

@@ -44,12 +44,20 @@ rules['fence'] = (tokens, i) => {
 };
 rules['code_block'] = (tokens, i) => block(tokens[i]?.content ?? '', '');
 
-/* Headings in an answer must not pretend to be the page's: they begin below the message's own, at h3. */
-rules['heading_open'] = (tokens, i) => `<h${below(tokens[i]?.tag)} dir="auto">`;
-rules['heading_close'] = (tokens, i) => `</h${below(tokens[i]?.tag)}>\n`;
-function below(tag = 'h1'): number {
-  return Math.min(6, Number(tag.slice(1)) + 2);
-}
+/* Headings in an answer must not pretend to be the page's, and must leave out no level, whatever the model wrote: the
+ * outermost are h3, below the message's own. */
+markdown.core.ruler.push('headings', ({ tokens }) => {
+  const open: number[] = []; // how deep the model wrote those that this one stands below, and itself
+  for (const token of tokens) {
+    if (token.type === 'heading_open') {
+      const depth = Number(token.tag.slice(1));
+      while ((open.at(-1) ?? 0) >= depth) open.pop();
+      open.push(depth);
+      token.attrSet('dir', 'auto');
+    }
+    if (token.type.startsWith('heading_')) token.tag = `h${Math.min(6, 2 + open.length)}`;
+  }
+});
 
 for (const name of ['paragraph_open', 'list_item_open', 'blockquote_open', 'th_open', 'td_open'])
   rules[name] = (tokens, i, options, _, self) => {
