@@ -299,3 +299,12 @@ def test_a_hostile_report_does_no_harm(server, page):
     expect(page.get_by_role("heading", name="Two runs side by side")).to_be_visible()
     assert fits(page)
     assert not dialogs
+
+
+def test_nothing_is_wider_than_a_wide_window(server, page, full):
+    """Narrow ones: test_layout.py."""
+    page.set_viewport_size({"width": 2560, "height": 800})
+    open_run(page, server, full)
+    for name in TABS:
+        expect(tab(page, name)).not_to_be_empty()
+        assert fits(page), name
