@@ -160,20 +160,21 @@ def stamps(run):
     model = run.model("llama-3.2-1b", "--bits", "4")
     with Server(run, "--allow-host", "127.0.0.1", model=model) as server:
         tap = Tap(server.port)
-        report = profile(run, "--target", f"http://127.0.0.1:{tap.port}", "--allow-local", "--repeats", 3, "--max-tokens", 64)
+        report = profile(run, "--target", f"http://127.0.0.1:{tap.port}", "--allow-local", "--target-model", model.name,
+                         "--repeats", 3, "--max-tokens", 64)
         tap.listener.close()
-    ours = [sample for test in report["tests"] for sample in [test["warmup"], *test["samples"]]]
+    ours = [sample for test in report["tests"] for sample in [test["warmup"], *test["samples"]]
+            if sample["decode_tokens_per_second"]]
     theirs = [figures_of(r) for r in tap.requests if len(r["chunks"]) > 2 and "usage" in r]
     worst, compared, counts = {}, 0, 0
-    for sample in ours:
-        # the requests are the same and in the same order; a probe request of ours may come before them
-        match = min(theirs, key=lambda t: abs(t["ttft_ms"] - (sample["ttft_ms"] or 0)) +
-                    1e6 * (t["generated_tokens"] != sample["generated_tokens"]))
-        if not sample["decode_tokens_per_second"]:
-            continue
+    # the same requests in the same order; a probe request of ours may come before them
+    for sample, match in zip(ours, theirs[len(theirs) - len(ours):] if len(theirs) >= len(ours) else []):
         compared += 1
         counts += match["generated_tokens"] == sample["generated_tokens"] and match["prompt_tokens"] == sample["prompt_tokens"]
         for name in ("ttft_ms", "decode_tokens_per_second", "itl_p50_ms", "itl_p90_ms"):
+            if sample[name] is None:  # a null fails the check: nothing was compared
+                worst[name] = (sample[name + "_reason"], False)
+                continue
             off = abs(match[name] / sample[name] - 1)
             fine = off <= 0.03 or (name.endswith("_ms") and abs(match[name] - sample[name]) <= 2)
             worst[name] = max(worst.get(name, (0, True)), (round(off, 4), fine), key=lambda w: (not w[1], w[0]))

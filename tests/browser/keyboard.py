@@ -23,10 +23,10 @@ def focus(page):
 
 def tab_to(page, target, back=False, steps=250):
     """Presses Tab (back: Shift+Tab) until the target has the focus. Every stop on the way must be seen to have it."""
-    passed, wanted = [], target.first.element_handle()
+    passed = []
     for _ in range(steps):
         page.keyboard.press("Shift+Tab" if back else "Tab")
-        found = page.evaluate(_FOCUS, wanted)
+        found = page.evaluate(_FOCUS, target.first.element_handle())  # anew: a list may have been drawn again
         if not found:
             continue  # between the page's end and its beginning
         passed.append(found["text"])

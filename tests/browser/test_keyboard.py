@@ -10,6 +10,8 @@ from runs import import_report
 from states import fill
 from test_chat import chat_of, chatterer, endless, finished, question, slow, slow_page, some_text  # noqa: F401 - and fixtures
 
+from conftest import wait_for
+
 TABS = ("Metrics", "Optimizations", "Analysis", "Charts")
 
 
@@ -60,9 +62,9 @@ def test_a_conversation(shelf, page):
     before = chat_of(page, server)["messages"][1]["created_at"]
     press(page, page.get_by_role("button", name="Regenerate"))
     expect(question(page)).to_be_focused()
+    wait_for(lambda: [m["created_at"] for m in chat_of(page, server)["messages"][1:]] not in ([], [before]), "another answer")
     finished(page)
     expect(page.get_by_role("button", name="Regenerate")).to_be_visible()
-    assert chat_of(page, server)["messages"][1]["created_at"] != before
 
     press(page, page.get_by_role("button", name="Edit"))
     expect(page.get_by_role("textbox", name="Your question, changed")).to_be_focused()
@@ -75,7 +77,7 @@ def test_a_conversation(shelf, page):
     expect(page.get_by_role("link", name="earlier version")).to_be_visible()
     finished(page)
     keeps_focus(page)
-    assert chat_of(page, server)["messages"][0]["content"] == "What is MBU?"
+    wait_for(lambda: chat_of(page, server)["messages"][0]["content"] == "What is MBU?", "the changed question")
 
     more = page.locator("main header").get_by_role("button", name="More for this conversation")
     press(page, more)
