@@ -2,8 +2,8 @@
  *
  * The engine's thread only puts a request on the ready list. This thread takes what every ready request has,
  * as far as the reader on the other side has given credit, and writes it with one system call: while it is
- * away writing, the next events gather. Writes are GATHER_NS apart: a token that follows its predecessor
- * sooner than that waits for company, because everyone who is woken for it (this thread, the parent's, the
+ * away writing, the next events gather. Tokens are written GATHER_NS apart: one that follows its predecessor
+ * sooner waits for company, because everyone who is woken for it (this thread, the parent's, the
  * client) takes its time from the cores that compute. A request whose credit is used up stays where it is
  * (its ring fills, the engine pauses that sequence and no other) until the parent gives credit back, which
  * puts it on the list again. So what is in flight is bounded per request, and this thread never waits for a
@@ -34,7 +34,7 @@ struct pump {
     struct buffer out;
     struct engine_event event;
     uint64_t n_events, figures_ns; /* when they were last sent */
-    uint64_t written_ns;           /* when anything was */
+    uint64_t tokens_ns;            /* when a token was; 0: never */
     bool figures_now;
 };
 
@@ -157,6 +157,8 @@ static void drain(struct pump *pump, struct child_request *request)
         if (!discard) {
             put_event(pump, request);
             used++;
+            if (pump->event.kind == EVENT_TOKEN)
+                pump->tokens_ns = clock_now_ns();
         }
     }
     pthread_mutex_lock(&child->lock);
@@ -192,8 +194,8 @@ static bool wait_for_work(struct pump *pump)
 
 static void gather(const struct pump *pump)
 {
-    uint64_t now = clock_now_ns(), due = pump->written_ns + GATHER_NS;
-    if (pump->written_ns && now < due)
+    uint64_t now = clock_now_ns(), due = pump->tokens_ns + GATHER_NS;
+    if (pump->tokens_ns && now < due)
         nanosleep(&(struct timespec){.tv_nsec = (long)(due - now)}, NULL);
 }
 
@@ -210,10 +212,8 @@ void *child_pump_main(void *context)
         }
         while (pump.out.length < WRITE_BYTES && (request = pop_ready(pump.child)) != NULL)
             drain(&pump, request);
-        if (pump.out.length) {
+        if (pump.out.length)
             child_send(pump.child, &pump.out);
-            pump.written_ns = clock_now_ns();
-        }
     }
     buffer_free(&pump.out);
     return NULL;
