@@ -1,5 +1,6 @@
 """Issue B: the server under load, with clients that misbehave, and with processes that die."""
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -116,6 +117,7 @@ def chat_body(prompt="Tell me a story about a fox.", **fields):
                        "max_tokens": 200, "temperature": 0.8} | fields)
 
 
+@functools.cache
 def load_client(run):
     source, program = run.root / "bench" / "acceptance.d" / "load_client.c", run.work / "load_client"
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
@@ -244,8 +246,8 @@ def states(server):
         return server.metric("llmind_active_sequences") >= 1 and server.metric("llmind_generated_tokens_total") > states.before
 
     states.before = server.metric("llmind_generated_tokens_total")
-    return {"decoding": (chat_body(max_tokens=1500), decoding),
-            "non_streaming": (chat_body(max_tokens=1500, stream=False), decoding),
+    return {"decoding": (chat_body(ignore_eos=True, max_tokens=1500), decoding),
+            "non_streaming": (chat_body(ignore_eos=True, max_tokens=1500, stream=False), decoding),
             "prefill": (chat_body(prompt=LONG_PROMPT, max_tokens=10), lambda: server.busy() >= 1)}
 
 
@@ -271,9 +273,10 @@ def vanish(run):
                     assert wait_until(lambda: server.busy() == 0, 10) is not None
                     blocker = None
                     if state == "queued":
-                        blocker = post(server, chat_body(max_tokens=1500))
+                        blocker = post(server, chat_body(ignore_eos=True, max_tokens=1500))
                         wait_until(lambda: server.metric("llmind_active_sequences") == 1, 5)
-                        body, reached = chat_body(max_tokens=1500), lambda: server.metric("llmind_queue_depth") == 1
+                        body = chat_body(ignore_eos=True, max_tokens=1500)
+                        reached = lambda: server.metric("llmind_queue_depth") == 1  # noqa: E731
                     else:
                         body, reached = states(server)[state]
                     client = killed_client(server, body) if how == "kill" else post(server, body)
@@ -311,7 +314,7 @@ def slow_reader(run):
             connection = socket.socket()
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             connection.connect(("127.0.0.1", server.port))
-            body = chat_body(max_tokens=1800, logprobs=True, top_logprobs=20)
+            body = chat_body(ignore_eos=True, max_tokens=1800, logprobs=True, top_logprobs=20)
             connection.sendall((f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: "
                                 f"application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
             stop, cut = threading.Event(), []
@@ -375,17 +378,18 @@ def confidence(ratios):
     return mean, mean - t * statistics.stdev(ratios) / len(ratios) ** 0.5
 
 
-def overhead_of(run, model, n_tokens, name):
+def overhead_of(run, model, n_tokens, name, n_pairs=PAIRS):
     prompt = "Tell me a story about a fox."
     ratios, ttfts, beyond_engine = [], [], []
     with Server(run, model=model) as server:
-        body = chat_body(prompt, max_tokens=n_tokens, temperature=0, ignore_eos=True, cache_prompt=False, model=name)
-        stream_once(server, body)
-        for i in range(PAIRS):
+        fields = dict(max_tokens=n_tokens, temperature=0, ignore_eos=True, cache_prompt=False, model=name)
+        stream_once(server, chat_body(prompt, **fields))
+        for i in range(n_pairs):
             def over_http():
-                ttft, rate, timings = stream_once(server, body)
-                beyond_engine.append(ttft * 1e3 - timings["ttft_ms"])
-                return rate, ttft
+                (request,), _ = finish_load(start_load(run, server, 1, 0, requests=1, prompt=prompt, **fields))
+                ttft = request["first"] - request["start"]
+                beyond_engine.append(ttft * 1e3 - request["engine_ttft_ms"])
+                return (n_tokens - 1) / (request["last"] - request["first"]), ttft
 
             def alone():
                 stats = json.loads(run.llmind("generate", model, "--chat", "-p", prompt, "-n", n_tokens, "--temp", "0",
@@ -406,9 +410,11 @@ def overhead(run):
     """One stream over HTTP decodes at >= 98 % of `llmind generate`, and its first token comes <= 5 ms after the engine's.
 
     Of a large model and of the built-in one, whose tokens take 0.4 ms each. The first token is held against the
-    engine's own stamp: `generate` starts cold, which would hide what the server costs."""
+    engine's own stamp: `generate` starts cold, which would hide what the server costs. The client is C: it shares the
+    cores with the server, and what it takes is not the server's."""
     large = overhead_of(run, run.model("llama-3.2-1b", "--bits", "4"), 64, None)
-    small = overhead_of(run, "builtin", 1000, "builtin")
+    # a rate over half a second swings by 10 to 18 % even of `generate` alone with one thread on a quiet machine
+    small = overhead_of(run, "builtin", 1000, "builtin", 10 * PAIRS)
     ok = all(max(m["mean_ratio"], m["median_ratio"]) >= 0.98 and m["ci95_lower"] >= 0.95 and
              m["median_ttft_overhead_ms"] <= 5 for m in (large, small))
     return {"passed": ok, "bar": "0.98, lower bound 0.95, 5 ms",

@@ -7,9 +7,9 @@
  * is not 0, until it has made that many. One connection per request, as curl does. A refused request (429,
  * 503) waits 200 ms.
  *
- * One JSON object per finished request on stdout (times in seconds since the start), then one that sums up
- * the gaps between tokens as they were received. A Python client would take the cores it is to leave to the
- * server.
+ * One JSON object per finished request on stdout (times in seconds since the start; engine_ttft_ms is the
+ * server's own figure, from the stream's "timings"), then one that sums up the gaps between tokens as they
+ * were received. A Python client would take the cores it is to leave to the server.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,6 +34,7 @@ struct client {
     int n_requests;
     size_t sent;
     double t_start, t_first, t_last, t_again;
+    double engine_ttft_ms;
     long tokens;
     int status;
     bool done, failed;
@@ -79,10 +80,10 @@ static void start(struct client *c)
 static void finish(struct client *c, long index)
 {
     printf("{\"client\":%ld,\"start\":%.6f,\"first\":%.6f,\"last\":%.6f,\"end\":%.6f,\"tokens\":%ld,"
-           "\"status\":%d,"
+           "\"status\":%d,\"engine_ttft_ms\":%.3f,"
            "\"done\":%s,\"error_event\":%s}\n",
-           index, c->t_start, c->t_first, c->t_last, now(), c->tokens, c->status, c->done ? "true" : "false",
-           c->failed ? "true" : "false");
+           index, c->t_start, c->t_first, c->t_last, now(), c->tokens, c->status, c->engine_ttft_ms,
+           c->done ? "true" : "false", c->failed ? "true" : "false");
     close(c->fd);
     c->fd = -1;
     c->t_again = now() + (c->status == 200 ? 0 : 0.2);
@@ -111,6 +112,10 @@ static void read_line(struct client *c)
     else if (!strncmp(c->tail, "data: ", 6) &&
              (strstr(c->tail, "\"content\":") || strstr(c->tail, "\"text\":")))
         count_token(c);
+    const char *timings = strstr(c->tail, "\"timings\":"),
+               *ttft = timings ? strstr(timings, "\"ttft_ms\":") : NULL;
+    if (ttft)
+        c->engine_ttft_ms = atof(ttft + strlen("\"ttft_ms\":"));
     c->tail_length = 0;
 }
 
