@@ -52,43 +52,27 @@ static void put_entry(struct figures *figures, json_t *list, const struct catalo
     models_put_badge(figures, item, entry->path, machine);
 }
 
-/* A model that the command line named by its folder is in no list but serves all the same. */
-static void put_loaded_folder(struct figures *figures, json_t *list, const struct host_state *state,
-                              const struct estimate_machine *machine)
-{
-    struct catalog_entry entry = {.name = (char *)(uintptr_t)state->model,
-                                  .path = (char *)(uintptr_t)state->info.model_path,
-                                  .source = "command line"};
-    struct error problem = {0};
-    if (model_summarize(state->info.model_path, &entry.summary, &problem))
-        entry.problem = problem.message;
-    put_entry(figures, list, &entry, true, machine);
-    model_summary_free(&entry.summary);
-}
-
 static void get_models(struct http_exchange *exchange)
 {
-    struct catalog catalog;
+    struct catalog catalog = {0};
     struct host_state state;
     struct estimate_machine machine;
     struct error error = {0};
     struct figures figures = {0};
-    if (catalog_scan(&catalog, &error)) {
+    host_state(http_services(exchange)->host, &state);
+    if (catalog_scan(&catalog, &error) ||
+        (state.has_info && catalog_add_served(&catalog, state.model, state.info.model_path, &error))) {
+        catalog_free(&catalog);
         http_reply_error(exchange, &error, NULL);
         return;
     }
-    host_state(http_services(exchange)->host, &state);
     models_read_machine(&state, &machine);
-    bool found = false;
     json_t *body = json_object();
     json_t *list = figures_array(&figures, body, "models");
     for (size_t i = 0; i < catalog.count; i++) {
         bool loaded = state.has_info && strcmp(catalog.entries[i].name, state.model) == 0;
         put_entry(&figures, list, &catalog.entries[i], loaded, &machine);
-        found = found || loaded;
     }
-    if (state.has_info && !found)
-        put_loaded_folder(&figures, list, &state, &machine);
     figures_text(&figures, body, "loaded", state.has_info ? state.model : NULL,
                  state.phase == HOST_EMPTY ? "no model is loaded; the next request loads one"
                                            : "a model is being loaded");

@@ -6,6 +6,7 @@
 #include "http/fields.h"
 #include "http/openai.h"
 #include "service/catalog.h"
+#include "service/host.h"
 
 static json_t *describe(const struct catalog_entry *entry)
 {
@@ -20,19 +21,36 @@ static bool is_usable(const struct catalog_entry *entry)
     return !entry->problem && entry->summary.supported;
 }
 
+/* False: the request was answered with an error. */
+static bool scan(struct http_exchange *exchange, const struct host_state *state, struct catalog *catalog)
+{
+    struct error error = {0};
+    *catalog = (struct catalog){0};
+    if (catalog_scan(catalog, &error) == 0 &&
+        (!state->has_info || catalog_add_served(catalog, state->model, state->info.model_path, &error) == 0))
+        return true;
+    catalog_free(catalog);
+    http_reply_error(exchange, &error, NULL);
+    return false;
+}
+
+/* The loaded model comes first: a client that takes the first of the list is not to have another one loaded.
+ */
 void openai_get_models(struct http_exchange *exchange)
 {
-    struct catalog catalog = {0};
-    struct error error = {0};
-    if (catalog_scan(&catalog, &error)) {
-        catalog_free(&catalog);
-        http_reply_error(exchange, &error, NULL);
+    struct catalog catalog;
+    struct host_state state;
+    host_state(http_services(exchange)->host, &state);
+    if (!scan(exchange, &state, &catalog))
         return;
-    }
     json_t *list = json_array();
-    for (size_t i = 0; i < catalog.count; i++)
-        if (is_usable(&catalog.entries[i]))
-            json_array_append_new(list, describe(&catalog.entries[i]));
+    for (size_t i = 0; i < catalog.count; i++) {
+        const struct catalog_entry *entry = &catalog.entries[i];
+        if (!is_usable(entry))
+            continue;
+        bool is_loaded = state.has_info && strcmp(entry->name, state.model) == 0;
+        json_array_insert_new(list, is_loaded ? 0 : json_array_size(list), describe(entry));
+    }
     catalog_free(&catalog);
     http_reply_json(exchange, 200, list ? json_pack("{s:s, s:o}", "object", "list", "data", list) : NULL);
 }
@@ -40,13 +58,11 @@ void openai_get_models(struct http_exchange *exchange)
 void openai_get_model(struct http_exchange *exchange)
 {
     const char *id = http_parameter(exchange, "id");
-    struct catalog catalog = {0};
-    struct error error = {0};
-    if (catalog_scan(&catalog, &error)) {
-        catalog_free(&catalog);
-        http_reply_error(exchange, &error, NULL);
+    struct catalog catalog;
+    struct host_state state;
+    host_state(http_services(exchange)->host, &state);
+    if (!scan(exchange, &state, &catalog))
         return;
-    }
     const struct catalog_entry *found = NULL;
     for (size_t i = 0; id && !found && i < catalog.count; i++)
         if (is_usable(&catalog.entries[i]) && strcmp(catalog.entries[i].name, id) == 0)

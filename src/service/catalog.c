@@ -137,6 +137,14 @@ int catalog_add(struct catalog *catalog, const char *name, const char *path, con
     return 0;
 }
 
+int catalog_add_served(struct catalog *catalog, const char *name, const char *path, struct error *error)
+{
+    for (size_t i = 0; i < catalog->count; i++)
+        if (strcmp(catalog->entries[i].name, name) == 0)
+            return 0;
+    return catalog_add(catalog, name, path, "command line", error);
+}
+
 void catalog_free(struct catalog *catalog)
 {
     for (size_t i = 0; i < catalog->count; i++) {

@@ -18,7 +18,7 @@
 struct catalog_entry {
     char *name; /* what to type: "builtin", "tiny-llama", "mlx-community/Qwen3-0.6B-4bit" */
     char *path;
-    const char *source;           /* "builtin", "data", "path", "hub" */
+    const char *source;           /* "builtin", "data", "path", "hub", "command line" */
     struct model_summary summary; /* all zero when problem is set */
     char *problem;                /* why it cannot be used, or NULL */
 };
@@ -32,6 +32,9 @@ struct catalog {
  * a model that cannot be read is listed with its problem. Zero-initialise, free with catalog_free. */
 int catalog_scan(struct catalog *catalog, struct error *error);
 void catalog_free(struct catalog *catalog);
+/* Adds the model that serves, unless it is there: one that the command line named by its folder is in no
+ * place but answers all the same. */
+int catalog_add_served(struct catalog *catalog, const char *name, const char *path, struct error *error);
 
 /* Writes the folder of a model named as in the list (a hub id may end in @REVISION). ERROR_NOT_FOUND says
  * what was looked for and which name is near, and no folder: clients of the server read it. */

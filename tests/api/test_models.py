@@ -56,6 +56,9 @@ def test_a_model_given_by_its_folder(start_server, folder_of_models):
     # its name works, its folder does not: HTTP knows no paths
     assert load(server, "second").status_code == 200
     assert load(server, str(folder_of_models / "second")).status_code == 400
+    # clients that take the first of OpenAI's list ask the model that is loaded
+    assert [model["id"] for model in server.get("/v1/models").json()["data"]] == ["second", "builtin"]
+    assert server.get("/v1/models/second").json()["owned_by"] == "command line"
 
 
 def test_options(server, valid):  # noqa: F811
