@@ -44,7 +44,7 @@ double hub_retry_after_s(const char *value, time_t now);
  * that a random part between half and all, so that those who failed together do not come back together. */
 uint32_t hub_backoff_ms(unsigned failures, uint64_t *random);
 
-/* What a refusal means, as a sentence a user can act on. page: "https://huggingface.co/ORG/NAME". */
+/* What a refusal means, as a sentence a user can act on. endpoint: of the page it names. */
 int hub_refusal(const struct hub_answer *answer, const char *repository, const char *revision,
                 const char *endpoint, bool has_token, struct error *error);
 

@@ -17,6 +17,7 @@ enum {
     STALL_BYTES_PER_S = 512, /* slower than that for so long is a connection that is gone */
     STALL_S = 40,
     REPORT_EVERY_MS = 100,
+    POLL_MS = 50,
     SAMPLE_EVERY_MS = 250, /* so the speed is that of the last 5 s */
     MOST_RETRY_AFTER_S = 300,
     MAX_OTHER_BODY = 4 << 20
@@ -287,7 +288,8 @@ static int exchange(struct hub_client *client, struct hub_request *request, CURL
     bool done = false;
     while (!status && !done) {
         int running = 0, left = 0;
-        if (curl_multi_perform(client->multi, &running) || curl_multi_poll(client->multi, NULL, 0, 50, NULL))
+        if (curl_multi_poll(client->multi, NULL, 0, POLL_MS, NULL) ||
+            curl_multi_perform(client->multi, &running))
             status = error_set(error, ERROR_INTERNAL, "curl cannot go on");
         for (const CURLMsg *message; (message = curl_multi_info_read(client->multi, &left));)
             if (message->msg == CURLMSG_DONE && message->easy_handle == request->easy) {

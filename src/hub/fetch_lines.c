@@ -398,7 +398,8 @@ static int step(struct lines *lines, struct error *error)
     if (status)
         return status;
     enum hub_phase phase = any_running(lines) ? HUB_FETCHING : HUB_PAUSING;
-    if (curl_multi_perform(client->multi, &running) || curl_multi_poll(client->multi, NULL, 0, POLL_MS, NULL))
+    /* in this order: what ended is read at once, and a new request's first step is due at once */
+    if (curl_multi_poll(client->multi, NULL, 0, POLL_MS, NULL) || curl_multi_perform(client->multi, &running))
         return error_set(error, ERROR_INTERNAL, "curl cannot go on");
     status = read_ended(lines, error);
     client->progress.done_bytes = client->base_bytes + hub_record_done_bytes(&fetch->record);

@@ -3,6 +3,7 @@ for large ones, as the real one does. What goes wrong is said by `fault`, a func
 asked and sent is written down.
 """
 
+import functools
 import hashlib
 import json
 import random
@@ -18,10 +19,12 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PIECE = 32 * 1024
 
 
+@functools.cache
 def git_hash(data):
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
+@functools.cache
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
@@ -122,6 +125,7 @@ class Server(ThreadingHTTPServer):
         connection, address = super().get_request()
         # what is "sent" should not lie in buffers when the other side is killed
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection, address
 
     def handle_error(self, *_):

@@ -1,0 +1,716 @@
+"""`llmind pull` and `llmind rm` against a stand-in hub that fails in every way its network could."""
+
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import BUILTIN, PROGRAM
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+
+from hub_server import COMMIT, Hub, Repository, sha256, troubles  # noqa: E402
+
+REPO = "org/name"
+MB = 1 << 20
+
+
+@functools.cache
+def read_builtin():
+    return {file.name: file.read_bytes() for file in BUILTIN.iterdir() if file.is_file()}
+
+
+def builtin_files():
+    return dict(read_builtin())
+
+
+@functools.cache
+def noise(size, seed):
+    return random.Random(seed).randbytes(size)
+
+
+def model_files(weights=3 * MB, seed=0):
+    """The built-in model's small files, and weights that are only bytes: pull does not look into them."""
+    files = builtin_files() if (BUILTIN / "config.json").exists() else pytest.skip("models/builtin is not there")
+    return files | {"model.safetensors": noise(weights, seed)}
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def pull(llmind, cache):
+    """pull(hub, "org/name", ...) -> CompletedProcess."""
+
+    def run(hub, *arguments, env=None, timeout=60):
+        return llmind("pull", *(arguments or [REPO]), env=hub.env(cache) | (env or {}), timeout=timeout)
+
+    return run
+
+
+@pytest.fixture
+def start(environment, cache, tmp_path):
+    """start(hub, ...) -> Popen of a pull; killed with the test."""
+    started = []
+
+    def run(hub, *arguments):
+        command = [str(PROGRAM), "pull", *(arguments or [REPO])]
+        process = subprocess.Popen(
+            command, env=environment | hub.env(cache), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def folder(cache):
+    return cache / "models--org--name"
+
+
+def snapshot(cache, commit=COMMIT):
+    return folder(cache) / "snapshots" / commit
+
+
+def assert_complete(cache, repository):
+    """The snapshot has the chosen files with the right content, by links; no leftovers of a download."""
+    expected = {name for name in repository.files if not name.endswith((".bin", ".py", ".gguf"))}
+    assert {path.name for path in snapshot(cache, repository.commit).iterdir()} == expected
+    for name in expected:
+        link = snapshot(cache, repository.commit) / name
+        assert os.readlink(link) == f"../../blobs/{repository.hash(name)}"
+        assert link.read_bytes() == repository.files[name], name
+    assert (folder(cache) / "refs/main").read_text() == repository.commit
+    assert {path.name for path in (folder(cache) / "blobs").iterdir()} == {repository.hash(name) for name in expected}
+
+
+def assert_nothing_corrupt(cache, repository):
+    """After a failure: no reference, no snapshot, and no blob whose content is not what its name says."""
+    assert not list((folder(cache) / "refs").glob("*")) if folder(cache).exists() else True
+    assert not snapshot(cache, repository.commit).exists()
+    hashes = {repository.hash(name): data for name, data in repository.files.items()}
+    for blob in (folder(cache) / "blobs").glob("*"):
+        if ".llmind." not in blob.name:
+            assert blob.read_bytes() == hashes[blob.name]
+
+
+def failed(result, *words):
+    assert result.returncode == 1, result
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("llmind pull: "), result.stderr
+    for word in words:
+        assert word in last, last
+    return last
+
+
+# ---- what it is for ----
+
+
+def test_a_pulled_model_is_used_by_everybody(pull, llmind, cache, builtin, environment):
+    repository = Repository(builtin_files() | {"pytorch_model.bin": b"no", "modeling.py": b"no", "x.gguf": b"no"})
+    with Hub({REPO: repository}) as hub:
+        result = pull(hub)
+        assert result.returncode == 0, result.stderr
+        assert "complete and verified" in result.stdout and f"llmind chat {REPO}" in result.stdout
+        assert "8 files" in result.stderr and "fits" in result.stderr
+        assert_complete(cache, repository)
+        assert not {"pytorch_model.bin", "modeling.py", "x.gguf"} & {r.name for r in hub.requests}
+
+        again = json.loads(pull(hub, REPO, "--json").stdout)
+        assert again["fetched_bytes"] == 0 and again["commit"] == COMMIT and again["files"] == 8
+        assert again["path"] == str(snapshot(cache))
+        assert again["total_bytes"] == sum(len(data) for name, data in builtin_files().items())
+        assert len(hub.asked("cdn", "model.safetensors")) == 2  # pieces of 8 MiB of 12 MB, of the first pull alone
+
+    env = {"HF_HUB_CACHE": str(cache)}
+    listed = {m["name"]: m for m in json.loads(llmind("list", "--json", env=env).stdout)}
+    assert listed[REPO]["source"] == "hub" and listed[REPO]["supported"]
+    answer = llmind("generate", REPO, "-p", "Hello", "-n", "4", "--temp", "0", env=env)
+    assert answer.returncode == 0 and answer.stdout == llmind("generate", "builtin", "-p", "Hello", "-n", "4", "--temp", "0").stdout
+
+    code = "import huggingface_hub as h; print(h.snapshot_download('org/name', local_files_only=True))"
+    python = subprocess.run([sys.executable, "-c", code], env=environment | env, capture_output=True, text=True)
+    assert python.stdout.strip() == str(snapshot(cache)), python.stderr
+    code = "import huggingface_hub as h; i = h.scan_cache_dir(); print(len(i.repos), len(i.warnings), i.size_on_disk)"
+    python = subprocess.run([sys.executable, "-c", code], env=environment | env, capture_output=True, text=True)
+    assert python.stdout.split() == ["1", "0", str(again["total_bytes"])], python
+
+
+def test_revisions(pull, llmind, cache):
+    old, new = (Repository(model_files(seed=seed), revisions=("main", "v1", "pr/1")) for seed in (1, 2))
+    new.commit = "f" * 40
+    with Hub({REPO: old}) as hub:
+        assert pull(hub, f"{REPO}@v1").returncode == 0
+        assert pull(hub, f"{REPO}@pr/1").returncode == 0
+        assert (folder(cache) / "refs/pr/1").read_text() == COMMIT
+        assert pull(hub, f"{REPO}@{COMMIT}").returncode == 0
+        assert sorted(p.name for p in (folder(cache) / "refs").iterdir()) == ["pr", "v1"]
+        failed(pull(hub, f"{REPO}@v9"), "no revision 'v9'")
+        hub.repositories[REPO] = new
+        assert pull(hub).returncode == 0
+    assert (folder(cache) / "refs/main").read_text() == new.commit
+    assert (snapshot(cache, new.commit) / "model.safetensors").read_bytes() == new.files["model.safetensors"]
+
+    # the older revision alone: what both share stays
+    env = {"HF_HUB_CACHE": str(cache)}
+    removed = llmind("rm", f"{REPO}@v1", "--yes", "--json", env=env)
+    assert removed.returncode == 0, removed.stderr
+    assert 3 * MB <= json.loads(removed.stdout)["freed_bytes"] < 3 * MB + 65536
+    assert not snapshot(cache).exists() and not (folder(cache) / "refs/v1").exists()
+    blobs = {p.name for p in (folder(cache) / "blobs").iterdir()}
+    assert blobs == {new.hash(name) for name in new.files}
+    with Hub({REPO: new}) as hub:
+        assert json.loads(pull(hub, REPO, "--json").stdout)["fetched_bytes"] == 0
+
+
+def test_shards_are_those_of_the_index(pull, cache):
+    files = model_files()
+    del files["model.safetensors"]
+    shards = {f"model-0000{i}-of-00002.safetensors": random.Random(i).randbytes(MB) for i in (1, 2)}
+    index = {"weight_map": {f"w{i}": name for i, name in enumerate(shards)}}
+    files |= shards | {"model.safetensors.index.json": json.dumps(index).encode()}
+    repository = Repository(files | {"consolidated.safetensors": b"no", "sub/model.safetensors": b"no"})
+    with Hub({REPO: repository}) as hub:
+        assert pull(hub).returncode == 0
+        assert not hub.asked(name="consolidated.safetensors")
+    assert {p.name for p in snapshot(cache).iterdir()} == set(files)
+
+
+# ---- faults ----
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_third_of_the_answers_fails(pull, cache, seed):
+    repository = Repository(model_files(20 * MB, seed))
+    with Hub({REPO: repository}, fault=troubles(seed)) as hub:
+        result = pull(hub, REPO, "--retries", "20")
+        assert result.returncode == 0, result.stderr
+        assert_complete(cache, repository)
+        # what came before a cut is not fetched again
+        assert hub.body_bytes("model.safetensors") < 1.1 * 20 * MB
+
+
+def every(where, change, name="model.safetensors"):
+    def fault(request):
+        if request.where == where and request.name == name:
+            change(request)
+
+    return fault
+
+
+def set_status(status, **headers):
+    def change(request):
+        request.status = status
+        request.extra |= {name.replace("_", "-"): value for name, value in headers.items()}
+
+    return change
+
+
+@pytest.mark.parametrize("where, name", [("api", ""), ("cdn", "model.safetensors")])
+def test_a_hub_that_is_down_is_said(pull, cache, where, name):
+    repository = Repository(model_files())
+    with Hub({REPO: repository}, fault=every(where, set_status(503), name)) as hub:
+        begun = time.monotonic()
+        failed(pull(hub, REPO, "--retries", "3"), "503")
+        assert len(hub.asked(where, name)) == 3 and time.monotonic() - begun > 0.3  # with pauses
+        assert_nothing_corrupt(cache, repository)
+
+
+def test_retry_after_is_honoured_and_bounded(pull, cache):
+    repository = Repository(model_files())
+
+    def once(request):
+        if request.where == "cdn" and request.name == "model.safetensors" and request.number == 1:
+            request.status, request.extra = 429, {"Retry-After": "2"}
+
+    with Hub({REPO: repository}, fault=once) as hub:
+        begun = time.monotonic()
+        assert pull(hub).returncode == 0
+        assert 2 < time.monotonic() - begun < 6
+        assert_complete(cache, repository)
+    with Hub({REPO: repository}, fault=every("api", set_status(429, Retry_After="86400"), "")) as hub:
+        failed(pull(hub), "86400 s")
+
+
+def test_a_file_that_changes_is_fetched_anew(pull, cache):
+    repository = Repository(model_files(20 * MB))
+
+    def change(request):
+        """Another file under the address from the third request on, and later the right one again."""
+        request.etag = '"other"' if 3 <= request.number < 5 else '"right"'
+        if request.etag == '"other"':
+            request.data = bytes(len(request.data))
+
+    with Hub({REPO: repository}, fault=every("cdn", change)) as hub:
+        assert pull(hub).returncode == 0
+        assert_complete(cache, repository)
+        assert any(r.headers.get("if-range") == '"right"' for r in hub.asked("cdn", "model.safetensors"))
+
+
+def test_a_file_that_changes_all_the_time_is_refused(pull, cache):
+    repository = Repository(model_files(20 * MB))
+
+    def change(request):
+        request.etag = f'"{request.number}"'
+
+    with Hub({REPO: repository}, fault=every("cdn", change)) as hub:
+        failed(pull(hub), "changes on the hub")
+        assert_nothing_corrupt(cache, repository)
+
+
+def test_wrong_content_is_never_shown(pull, cache):
+    repository = Repository(model_files())
+
+    def flip(request):
+        request.data = bytes([request.data[0] ^ 1]) + request.data[1:]
+
+    for name, where in (("tokenizer_config.json", "hub"), ("model.safetensors", "cdn")):
+        with Hub({REPO: repository}, fault=every(where, flip, name)) as hub:
+            failed(pull(hub), name, "hash")
+            assert_nothing_corrupt(cache, repository)
+            assert not list((folder(cache) / "blobs").glob(f"{repository.hash(name)}*"))
+
+
+def test_one_flipped_bit_costs_one_repetition(pull, cache):
+    repository = Repository(model_files())
+
+    def flip(request):
+        if request.number == 1:
+            request.data = bytes([request.data[0] ^ 1]) + request.data[1:]
+
+    with Hub({REPO: repository}, fault=every("cdn", flip)) as hub:
+        assert pull(hub).returncode == 0
+        assert_complete(cache, repository)
+        assert hub.body_bytes("model.safetensors") == 2 * 3 * MB
+
+
+def longer(request):
+    request.data += b"more"
+
+
+def shorter(request):
+    request.data = request.data[:-1]
+    request.last = min(request.last, len(request.data) - 1)
+
+
+def other_range(request):
+    request.extra["Content-Range"] = f"bytes 1-{request.last}/{len(request.data)}"
+
+
+def no_range(request):
+    request.extra["Content-Range"] = None
+
+
+def with_more(request):
+    """More bytes than the head says, up to the end of the connection."""
+    request.extra |= {"Content-Length": None, "Connection": "close"}
+    request.extra["Content-Range"] = f"bytes {request.first}-{request.last}/{len(request.data)}"
+    request.data += b"more" * 1000
+    request.last += 4000
+
+
+@pytest.mark.parametrize("change", [longer, shorter, other_range, no_range])
+def test_wrong_lengths_are_noticed(pull, cache, change):
+    repository = Repository(model_files())
+    with Hub({REPO: repository}, fault=every("cdn", change)) as hub:
+        failed(pull(hub, REPO, "--retries", "2"), "model.safetensors")
+        assert_nothing_corrupt(cache, repository)
+
+
+def test_what_comes_beyond_the_range_is_not_used(pull, cache):
+    """Where the surplus comes with the last bytes it is an error, where it comes later nobody waits for it."""
+    repository = Repository(model_files(10 * MB))
+    with Hub({REPO: repository}, fault=every("cdn", with_more)) as hub:
+        result = pull(hub, REPO, "--retries", "2")
+        if result.returncode == 0:
+            assert_complete(cache, repository)
+        else:
+            failed(result, "more than it was asked for")
+            assert_nothing_corrupt(cache, repository)
+
+
+def test_ranges_may_be_ignored(pull, cache):
+    repository = Repository(model_files(10 * MB))
+
+    def whole(request):
+        request.whole = True
+        if request.number == 1:
+            request.cut = 7 * MB
+
+    with Hub({REPO: repository}, fault=every("cdn", whole)) as hub:
+        assert pull(hub).returncode == 0
+        assert_complete(cache, repository)
+        assert hub.body_bytes("model.safetensors") == 17 * MB  # one connection, and twice
+
+    def never_whole(request):
+        request.whole, request.cut = True, 7 * MB
+
+    other = Repository(model_files(10 * MB, seed=9))
+    with Hub({REPO: other}, fault=every("cdn", never_whole)) as hub:
+        failed(pull(hub, REPO, "--retries", "3"), "what has come is kept")
+
+
+# ---- redirects and the token ----
+
+
+def test_the_token_goes_to_the_hub_alone(pull, cache, tmp_path):
+    repository = Repository(model_files(20 * MB))
+    with Hub({REPO: repository}, gated=True, fault=troubles(5, 0.1)) as hub:
+        assert pull(hub, env={"HF_TOKEN": "good"}).returncode == 0
+        assert {r.headers.get("authorization") for r in hub.asked("api") + hub.asked("hub")} == {"Bearer good"}
+        assert hub.asked("cdn") and not any("authorization" in r.headers for r in hub.asked("cdn"))
+    # the same from the file that other tools write
+    other = Repository(model_files(seed=1), commit="a" * 40)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/token").write_text("good\n")
+    with Hub({REPO: other}, gated=True) as hub:
+        assert pull(hub, env={"HF_HOME": str(tmp_path / "home")}).returncode == 0
+        assert not any("authorization" in r.headers for r in hub.asked("cdn"))
+
+
+def test_a_gated_repository_says_where_to_ask(pull, cache):
+    repository = Repository(model_files())
+    with Hub({REPO: repository}, gated=True) as hub:
+        failed(pull(hub), "is gated", f"{hub.url}/{REPO}", "HF_TOKEN")
+        failed(pull(hub, env={"HF_TOKEN": "bad"}), "is gated", "account that the token belongs to")
+        failed(pull(hub, "org/other"), f"{hub.url}/org/other", "no such repository")
+        line = failed(pull(hub, env={"HF_TOKEN": "two words"}), "HF_TOKEN")
+        assert "two" not in line
+    assert_nothing_corrupt(cache, repository)
+
+
+@pytest.mark.parametrize(
+    "location, word",
+    [
+        ("file:///etc/passwd", "https://"),
+        ("ftp://127.0.0.1/x", "https://"),
+        ("http://user:secret@127.0.0.1/x", "user name"),
+        ("gopher://127.0.0.1:70/x", "https://"),
+        ("http://127.0.0.1/a b", "redirect"),
+        ("x" * 9000, "302"),
+    ],
+)
+def test_redirects_that_are_not_followed(pull, cache, location, word):
+    repository = Repository(model_files())
+
+    def lead(request):
+        request.location = location
+
+    with Hub({REPO: repository}, fault=every("hub", lead)) as hub:
+        line = failed(pull(hub, REPO, "--retries", "2"), word)
+        assert "secret" not in line
+        assert_nothing_corrupt(cache, repository)
+
+
+def test_redirects_in_a_circle_end(pull, cache):
+    def circle(request):
+        request.location = f"{hub.url}/{REPO}/resolve/{COMMIT}/model.safetensors"
+
+    with Hub({REPO: Repository(model_files())}, fault=every("hub", circle)) as hub:
+        failed(pull(hub), "more than 5 times")
+        assert len(hub.asked("hub", "model.safetensors")) == 6
+
+
+def test_an_address_of_the_cdn_may_expire(pull, cache):
+    repository = Repository(model_files(40 * MB))
+
+    def expire(request):
+        if request.number % 3 == 0:
+            request.status = 403
+
+    with Hub({REPO: repository}, fault=every("cdn", expire)) as hub:
+        assert pull(hub).returncode == 0
+        assert_complete(cache, repository)
+        assert len(hub.asked("hub", "model.safetensors")) > 1
+
+
+# ---- hostile listings ----
+
+
+def with_files(*entries):
+    def change(value):
+        good = {"size": 3, "blobId": "0" * 40}
+        value["siblings"] += [good | entry for entry in entries]
+        return value
+
+    return change
+
+
+BAD_NAMES = [
+    "../evil.safetensors", "../../../../tmp/evil", "/etc/passwd", "a/../b.safetensors", "a//b", "./config.json", "", "a\\b",
+    "evil\n.safetensors", "evil\x1b[31m.safetensors", "x" * 300 + ".safetensors", "a/" * 600 + "b", "..", "a/.", "\x7f",
+]  # fmt: skip
+
+
+def test_tricks_in_names_refuse_the_listing(pull, cache, tmp_path):
+    with Hub({REPO: Repository(model_files())}) as hub:
+        for name in BAD_NAMES:
+            hub.listing = with_files({"rfilename": name})
+            line = failed(pull(hub), "file")
+            assert "\x1b" not in line, name
+        assert {r.where for r in hub.requests} == {"api"}
+    assert not cache.exists()
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+def replaced(**members):
+    return lambda value: value | members
+
+
+@pytest.mark.parametrize(
+    "listing, word",
+    [
+        (lambda value: b"", "listing"),
+        (lambda value: b"{", "listing"),
+        (lambda value: b"[]", "listing"),
+        (lambda value: b'{"sha": 1}', "commit"),
+        (lambda value: b"[" * 100000, "inside one another"),
+        (lambda value: b'{"a":"' + b"x" * (17 * MB) + b'"}', "longer than"),
+        (lambda value: b'{"sha":"' + b"0" * 40 + b'","sha":"1"}', "listing"),
+        (replaced(sha="../" + "0" * 37), "commit"),
+        (replaced(sha="A" * 40), "commit"),
+        (replaced(siblings={}), "list of files"),
+        (replaced(siblings=[1]), "without a file"),
+        (replaced(siblings=[]), "config.json"),
+        (with_files({"rfilename": "config.json"}), "two different"),
+        (with_files({"rfilename": "model-x.safetensors", "size": -1}), "size"),
+        (with_files({"rfilename": "model-x.safetensors", "size": 1e9}), "size"),
+        (with_files({"rfilename": "model-x.safetensors", "size": 1 << 62}), "size"),
+        (with_files({"rfilename": "model-x.safetensors", "size": None}), "size"),
+        (with_files({"rfilename": "model-x.safetensors", "blobId": "../../x"}), "hash"),
+        (with_files({"rfilename": "model-x.safetensors", "blobId": None}), "hash"),
+        (with_files({"rfilename": "model-x.safetensors", "lfs": {"sha256": "0" * 40, "size": 3}}), "hash"),
+        (with_files({"rfilename": "tokenizer.model", "size": 1 << 30}), "more than such a file may"),
+        (with_files(*({"rfilename": f"f{i}"} for i in range(20001))), "20000"),
+        (with_files({"rfilename": "model-x.safetensors", "size": 1 << 41}), "make room"),
+    ],
+)
+def test_listings_that_cannot_be(pull, cache, listing, word):
+    with Hub({REPO: Repository(model_files())}, listing=listing) as hub:
+        failed(pull(hub), word)
+        assert not hub.asked(name="model.safetensors")
+    assert not snapshot(cache).exists()
+
+
+def test_an_index_cannot_lead_elsewhere(pull, cache):
+    for name, word in (("../../x.safetensors", "no .safetensors file"), ("missing.safetensors", "does not have")):
+        index = json.dumps({"weight_map": {"w": name}}).encode()
+        repository = Repository(model_files() | {"model.safetensors.index.json": index})
+        with Hub({REPO: repository}) as hub:
+            failed(pull(hub), word)
+            assert not hub.asked(name="model.safetensors")
+
+
+def test_ids_and_revisions(usage_error, llmind, cache):
+    env = {"HF_HUB_CACHE": str(cache), "HF_ENDPOINT": "http://127.0.0.1:1"}
+    for name in ("../x", "a/b/c", "a--b/c", "", "a/..", "/a", "a/", "a b", "org/name.git", "x" * 97, "org/\x1b[31m", "a/b."):
+        result = llmind("pull", name, env=env)
+        assert result.returncode == 1 and "no id of a model" in result.stderr, name
+        result = llmind("rm", "--yes", "--", name, env=env)
+        assert result.returncode == 1 and "no id of a model" in result.stderr, name
+    for revision in ("", "..", "a/../b", "/a", "a/", ".hidden", "a//b", "x" * 200, "a b", "--x"):
+        result = llmind("pull", f"org/name@{revision}", env=env)
+        assert result.returncode == 1 and "no revision" in result.stderr, revision
+    for endpoint in ("ftp://host", "huggingface.co:80:80", "http://u:p@host", "http://host?x", "file:///etc", "http://"):
+        result = llmind("pull", REPO, env=env | {"HF_ENDPOINT": endpoint})
+        assert result.returncode == 1 and "HF_ENDPOINT" in result.stderr, endpoint
+    assert not cache.exists()
+    assert "REPO[@REV] is missing" in usage_error("pull")
+
+
+def test_links_in_the_cache_lead_nowhere(pull, llmind, cache, tmp_path):
+    """Folders of the cache that are links to other places are neither written to nor deleted through."""
+    away = tmp_path / "away"
+    (away / "blobs").mkdir(parents=True)
+    (away / "precious").write_text("stays")
+    cache.mkdir()
+    os.symlink(away, folder(cache))
+    with Hub({REPO: Repository(model_files())}) as hub:
+        failed(pull(hub), "link")
+    assert llmind("rm", REPO, "--yes", env={"HF_HUB_CACHE": str(cache)}).returncode == 1
+    os.unlink(folder(cache))
+    with Hub({REPO: Repository(model_files())}) as hub:
+        assert pull(hub).returncode == 0
+    os.symlink(away, snapshot(cache) / "more")
+    os.symlink(away, folder(cache) / "elsewhere")
+    assert llmind("rm", REPO, "--yes", env={"HF_HUB_CACHE": str(cache)}).returncode == 0
+    assert not folder(cache).exists()
+    assert (away / "precious").read_text() == "stays" and {p.name for p in away.iterdir()} == {"blobs", "precious"}
+
+
+# ---- before the weights ----
+
+
+def test_a_model_that_cannot_be_run_is_not_fetched(pull, cache):
+    files = model_files()
+    files["config.json"] = json.dumps({"model_type": "mamba"}).encode()
+    with Hub({REPO: Repository(files)}) as hub:
+        failed(pull(hub), "mamba", "--force")
+        assert not hub.asked(name="model.safetensors")
+        assert pull(hub, REPO, "--force").returncode == 0
+    huge = json.loads(builtin_files()["config.json"]) | {"num_hidden_layers": 400, "intermediate_size": 65536, "hidden_size": 16384}
+    huge |= {"num_attention_heads": 128, "num_key_value_heads": 128, "head_dim": 128, "quantization": None, "quantization_config": None}
+    files = model_files() | {"config.json": json.dumps(huge).encode()}
+    with Hub({REPO: Repository(files)}) as hub:
+        failed(pull(hub), "of memory", "--force")
+        assert not hub.asked(name="model.safetensors")
+
+
+def test_what_a_model_must_have(pull, cache):
+    files = model_files()
+    for missing, word in (("config.json", "config.json"), ("tokenizer.json", "tokenizer.json"), ("model.safetensors", "pickles")):
+        rest = {name: data for name, data in files.items() if name != missing} | {"pytorch_model.bin": b"x"}
+        with Hub({REPO: Repository(rest)}) as hub:
+            failed(pull(hub), word)
+            assert len(hub.requests) == 1
+
+
+def test_offline(pull, llmind, cache):
+    repository = Repository(model_files())
+    offline = {"HF_HUB_OFFLINE": "1"}
+    with Hub({REPO: repository}) as hub:
+        failed(pull(hub, env=offline), "HF_HUB_OFFLINE")
+        assert not hub.requests and not cache.exists()
+        assert pull(hub).returncode == 0
+        asked = len(hub.requests)
+        result = pull(hub, env=offline)
+        assert result.returncode == 0 and "was there already" in result.stdout
+        assert len(hub.requests) == asked
+
+
+# ---- interruptions ----
+
+
+def slowly(rate):
+    def fault(request):
+        if request.where == "cdn" and request.name == "model.safetensors":
+            request.rate = rate
+
+    return fault
+
+
+def wait_until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_download_goes_on(pull, start, cache, sign):
+    size = 64 * MB
+    repository = Repository(model_files(size))
+    with Hub({REPO: repository}, fault=slowly(10 * MB)) as hub:
+        for share in (0.25, 0.6):
+            process = start(hub)
+            wait_until(lambda: hub.body_bytes("model.safetensors") > share * size)  # noqa: B023
+            process.send_signal(sign)
+            _, said = process.communicate(timeout=20)
+            if sign == signal.SIGINT:
+                assert process.returncode == 130
+                assert "goes on there" in said
+            assert not snapshot(cache).exists()
+        hub.fault = lambda request: None
+        assert pull(hub).returncode == 0
+        assert_complete(cache, repository)
+        twice = hub.body_bytes("model.safetensors") - size
+        print(f"sent twice: {twice} bytes, {100 * twice / size:.3f} %")
+        assert 0 <= twice < 0.01 * size
+
+
+def test_a_damaged_record_is_not_believed(pull, start, cache):
+    repository = Repository(model_files(8 * MB))
+    with Hub({REPO: repository}, fault=slowly(10 * MB)) as hub:
+        process = start(hub)
+        wait_until(lambda: hub.body_bytes("model.safetensors") > 3 * MB)
+        process.kill()
+        process.wait()
+        record = next((folder(cache) / "blobs").glob("*.record"))
+        part = record.with_name(record.name.replace(".record", ".incomplete"))
+        saved = record.read_bytes(), part.stat().st_size
+        assert part.stat().st_size == 8 * MB and b"\1" in saved[0][512:]
+        hub.fault = lambda request: None
+        # all blocks marked although most are missing: the hash finds out
+        record.write_bytes(saved[0][:512] + b"\1" * (len(saved[0]) - 512))
+        assert pull(hub).returncode == 0
+        assert_complete(cache, repository)
+    for damage in (b"", b"nonsense" * 100, saved[0][:-1], saved[0][:512] + b"\2" * (len(saved[0]) - 512)):
+        with contextlib.suppress(FileNotFoundError):
+            (folder(cache) / "blobs" / sha256(repository.files["model.safetensors"])).unlink()
+        record.write_bytes(damage)
+        with Hub({REPO: repository}) as hub:
+            assert pull(hub).returncode == 0
+            assert_complete(cache, repository)
+
+
+def test_two_at_once_share_the_work(start, cache):
+    size = 24 * MB
+    repository = Repository(model_files(size))
+    with Hub({REPO: repository}, fault=slowly(8 * MB)) as hub:
+        both = [start(hub), start(hub)]
+        for process in both:
+            out, said = process.communicate(timeout=60)
+            assert process.returncode == 0, said
+        assert_complete(cache, repository)
+        total = sum(count for (where, _), count in hub.sent.items() if where != "api")
+        assert total == sum(len(data) for data in repository.files.values())
+
+
+def test_the_second_takes_over_from_one_that_is_killed(start, cache):
+    size = 24 * MB
+    repository = Repository(model_files(size))
+    with Hub({REPO: repository}, fault=slowly(6 * MB)) as hub:
+        first = start(hub)
+        wait_until(lambda: hub.body_bytes("model.safetensors") > size // 4)
+        second = start(hub)
+        time.sleep(0.3)
+        first.kill()
+        out, said = second.communicate(timeout=60)
+        assert second.returncode == 0, said
+        assert_complete(cache, repository)
+        assert hub.body_bytes("model.safetensors") < 1.02 * size
+
+
+# ---- rm ----
+
+
+def test_rm(pull, llmind, start, cache, usage_error):
+    repository = Repository(model_files(20 * MB))
+    env = {"HF_HUB_CACHE": str(cache)}
+    with Hub({REPO: repository}) as hub:
+        assert pull(hub).returncode == 0
+    unsure = llmind("rm", REPO, env=env)
+    assert unsure.returncode == 1 and "--yes" in unsure.stderr and "21." in unsure.stdout
+    assert snapshot(cache).exists()
+    assert "--yes" in usage_error("rm", REPO, "--json", env=env)
+    for name in ("org/other", "builtin", f"{REPO}@v9"):
+        result = llmind("rm", name, "--yes", env=env)
+        assert result.returncode == 1 and "cache" in result.stderr
+    result = llmind("rm", REPO, "--yes", env=env)
+    assert result.returncode == 0 and "21." in result.stdout
+    assert not folder(cache).exists()
+
+    with Hub({REPO: repository}, fault=slowly(5 * MB)) as hub:
+        process = start(hub)
+        wait_until(lambda: hub.body_bytes("model.safetensors") > MB)
+        busy = llmind("rm", REPO, "--yes", env=env)
+        assert busy.returncode == 1 and "being downloaded" in busy.stderr
+        process.kill()
+        process.wait()
+        half = llmind("rm", REPO, "--yes", env=env)
+        assert half.returncode == 0 and "not ended" in half.stdout
+    assert not folder(cache).exists()
