@@ -19,6 +19,7 @@ void hub_answer_reset(struct hub_answer *answer)
                                   .last = HUB_UNKNOWN,
                                   .total = HUB_UNKNOWN,
                                   .retry_after_s = NAN};
+    answer->location = NULL; /* once more, for analysers that lose sight of it above */
 }
 
 void hub_answer_free(struct hub_answer *answer)

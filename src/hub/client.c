@@ -18,6 +18,7 @@ enum {
     STALL_S = 40,
     REPORT_EVERY_MS = 100,
     POLL_MS = 50,
+    BUFFER_BYTES = 256 * 1024,
     SAMPLE_EVERY_MS = 250, /* so the speed is that of the last 5 s */
     MOST_RETRY_AFTER_S = 300,
     MAX_OTHER_BODY = 4 << 20
@@ -187,7 +188,7 @@ static CURLcode set_up(const struct hub_client *client, struct hub_request *requ
         {CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S},
         {CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES_PER_S},
         {CURLOPT_LOW_SPEED_TIME, STALL_S},
-        {CURLOPT_BUFFERSIZE, 256 * 1024},
+        {CURLOPT_BUFFERSIZE, BUFFER_BYTES},
         {CURLOPT_HTTP09_ALLOWED, 0},
         {CURLOPT_PATH_AS_IS, 1}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)

@@ -55,7 +55,7 @@ int hub_digest_check(int file, uint64_t bytes, const char *wanted, bool (*procee
         status = error_memory(error, "a hash", 0);
     if (!status) {
         char text[2 * EVP_MAX_MD_SIZE + 1] = "";
-        for (unsigned i = 0; i < length; i++)
+        for (size_t i = 0; i < length; i++)
             snprintf(text + 2 * i, 3, "%02x", value[i]);
         *good = strcmp(text, wanted) == 0;
     }

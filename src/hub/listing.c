@@ -17,7 +17,7 @@ static int parse(const char *text, size_t length, const char *what, json_t **out
                          what, MAX_VALUES, MAX_DEPTH);
     json_error_t problem;
     *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
-    if (*out && json_is_object(*out))
+    if (json_is_object(*out))
         return 0;
     int status = error_set(error, ERROR_INVALID, "%s is not what it should be: %.120s", what,
                            *out ? "no JSON object" : problem.text);
@@ -59,7 +59,7 @@ static int read_entry(const json_t *entry, struct hub_file *file, struct error *
         return bad_entry(error, name, "no hash that could be checked");
     if (!read_size(json_object_get(large ? lfs : entry, "size"), &file->bytes))
         return bad_entry(error, name, "no size that a file could have");
-    strcpy(file->hash, digits);
+    memcpy(file->hash, digits, strlen(digits) + 1);
     file->name = strdup(name);
     return file->name ? 0 : error_memory(error, "the hub's listing", strlen(name));
 }
@@ -105,7 +105,7 @@ int hub_listing_parse(const char *text, size_t length, struct hub_listing *out, 
     else if (!json_is_array(siblings))
         status = error_set(error, ERROR_INVALID, "the hub's listing has no list of files");
     else {
-        strcpy(out->commit, commit);
+        memcpy(out->commit, commit, sizeof out->commit);
         status = read_entries(siblings, out, error);
     }
     json_decref(json);
@@ -182,10 +182,10 @@ int hub_index_parse(const char *text, size_t length, char ***out, size_t *count,
     size_t n = 0;
     const char **names = calloc(json_object_size(map) + 1, sizeof *names);
     status = names ? collect(map, names, &n, error) : error_memory(error, "the list of weight files", 0);
-    char **copies = status ? NULL : calloc(n, sizeof *copies);
+    char **copies = status ? NULL : calloc(n + 1, sizeof *copies);
     if (!status && !copies)
         status = error_memory(error, "the list of weight files", n);
-    for (size_t i = 0; !status && i < n; i++) {
+    for (size_t i = 0; copies && !status && i < n; i++) {
         copies[i] = strdup(names[i]);
         if (!copies[i])
             status = error_memory(error, "the list of weight files", n);
