@@ -67,9 +67,9 @@ struct hub_plan {
 };
 
 enum hub_phase {
-    HUB_LISTING,   /* asking what there is */
-    HUB_WAITING,   /* another process fetches this file */
-    HUB_FETCHING,  /*  */
+    HUB_LISTING, /* asking what there is */
+    HUB_WAITING, /* another process fetches this file */
+    HUB_FETCHING,
     HUB_PAUSING,   /* the hub asked to wait, or did not answer: trying again soon */
     HUB_VERIFYING, /* computing a file's hash */
     HUB_COMPLETE

@@ -159,6 +159,11 @@ def test_revisions(pull, llmind, cache):
         assert (folder(cache) / "refs/pr/1").read_text() == COMMIT
         assert pull(hub, f"{REPO}@{COMMIT}").returncode == 0
         assert sorted(p.name for p in (folder(cache) / "refs").iterdir()) == ["pr", "v1"]
+        with_cache = {"HF_HUB_CACHE": str(cache)}
+        for revision in ("v1", "pr/1", COMMIT):  # found under each of its names, weights of noise or not
+            assert "safetensors" in llmind("show", f"{REPO}@{revision}", env=with_cache).stderr
+        assert "revision 'pr/2' is not" in llmind("show", f"{REPO}@pr/2", env=with_cache).stderr
+        assert "is not" in llmind("show", f"{REPO}@pr/../pr/1", env=with_cache).stderr
         failed(pull(hub, f"{REPO}@v9"), "no revision 'v9'")
         hub.repositories[REPO] = new
         assert pull(hub).returncode == 0
