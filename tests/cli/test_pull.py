@@ -1,9 +1,7 @@
 """`llmind pull` and `llmind rm` against a stand-in hub that fails in every way its network could."""
 
 import contextlib
-import functools
 import json
-import os
 import pathlib
 import random
 import signal
@@ -12,109 +10,14 @@ import sys
 import time
 
 import pytest
-from conftest import BUILTIN, PROGRAM
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 
 from hub_server import COMMIT, Hub, Repository, sha256, troubles  # noqa: E402
-
-REPO = "org/name"
-MB = 1 << 20
-
-
-@functools.cache
-def read_builtin():
-    return {file.name: file.read_bytes() for file in BUILTIN.iterdir() if file.is_file()}
-
-
-def builtin_files():
-    return dict(read_builtin())
-
-
-@functools.cache
-def noise(size, seed):
-    return random.Random(seed).randbytes(size)
-
-
-def model_files(weights=3 * MB, seed=0):
-    """The built-in model's small files, and weights that are only bytes: pull does not look into them."""
-    files = builtin_files() if (BUILTIN / "config.json").exists() else pytest.skip("models/builtin is not there")
-    return files | {"model.safetensors": noise(weights, seed)}
-
-
-@pytest.fixture
-def cache(tmp_path):
-    return tmp_path / "hub"
-
-
-@pytest.fixture
-def pull(llmind, cache):
-    """pull(hub, "org/name", ...) -> CompletedProcess."""
-
-    def run(hub, *arguments, env=None, timeout=60):
-        return llmind("pull", *(arguments or [REPO]), env=hub.env(cache) | (env or {}), timeout=timeout)
-
-    return run
-
-
-@pytest.fixture
-def start(environment, cache, tmp_path):
-    """start(hub, ...) -> Popen of a pull; killed with the test."""
-    started = []
-
-    def run(hub, *arguments):
-        command = [str(PROGRAM), "pull", *(arguments or [REPO])]
-        process = subprocess.Popen(
-            command, env=environment | hub.env(cache), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-        )  # fmt: skip
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def folder(cache):
-    return cache / "models--org--name"
-
-
-def snapshot(cache, commit=COMMIT):
-    return folder(cache) / "snapshots" / commit
-
-
-def assert_complete(cache, repository):
-    """The snapshot has the chosen files with the right content, by links; no leftovers of a download."""
-    expected = {name for name in repository.files if not name.endswith((".bin", ".py", ".gguf"))}
-    assert {path.name for path in snapshot(cache, repository.commit).iterdir()} == expected
-    for name in expected:
-        link = snapshot(cache, repository.commit) / name
-        assert os.readlink(link) == f"../../blobs/{repository.hash(name)}"
-        assert link.read_bytes() == repository.files[name], name
-    assert (folder(cache) / "refs/main").read_text() == repository.commit
-    assert {path.name for path in (folder(cache) / "blobs").iterdir()} == {repository.hash(name) for name in expected}
-
-
-def assert_nothing_corrupt(cache, repository):
-    """After a failure: no reference, no snapshot, and no blob whose content is not what its name says."""
-    assert not list((folder(cache) / "refs").glob("*")) if folder(cache).exists() else True
-    assert not snapshot(cache, repository.commit).exists()
-    hashes = {repository.hash(name): data for name, data in repository.files.items()}
-    for blob in (folder(cache) / "blobs").glob("*"):
-        if ".llmind." not in blob.name:
-            assert blob.read_bytes() == hashes[blob.name]
-
-
-def failed(result, *words):
-    assert result.returncode == 1, result
-    last = result.stderr.splitlines()[-1]
-    assert last.startswith("llmind pull: "), result.stderr
-    for word in words:
-        assert word in last, last
-    return last
+from pulling import (  # noqa: E402, F401
+    MB, REPO, assert_complete, assert_nothing_corrupt, builtin_files, cache, every, failed, folder, model_files,
+    noise, pull, set_status, slowly, snapshot, start, wait_until,
+)  # fmt: skip
 
 
 # ---- what it is for ----
@@ -207,22 +110,6 @@ def test_a_third_of_the_answers_fails(pull, cache, seed):
         assert_complete(cache, repository)
         # what came before a cut is not fetched again
         assert hub.body_bytes("model.safetensors") < 1.1 * 20 * MB
-
-
-def every(where, change, name="model.safetensors"):
-    def fault(request):
-        if request.where == where and request.name == name:
-            change(request)
-
-    return fault
-
-
-def set_status(status, **headers):
-    def change(request):
-        request.status = status
-        request.extra |= {name.replace("_", "-"): value for name, value in headers.items()}
-
-    return change
 
 
 @pytest.mark.parametrize("where, name", [("api", ""), ("cdn", "model.safetensors")])
@@ -369,194 +256,6 @@ def test_ranges_may_be_ignored(pull, cache):
         failed(pull(hub, REPO, "--retries", "3"), "what has come is kept")
 
 
-# ---- redirects and the token ----
-
-
-def test_the_token_goes_to_the_hub_alone(pull, cache, tmp_path):
-    repository = Repository(model_files(20 * MB))
-    with Hub({REPO: repository}, gated=True, fault=troubles(5, 0.1)) as hub:
-        assert pull(hub, env={"HF_TOKEN": "good"}).returncode == 0
-        assert {r.headers.get("authorization") for r in hub.asked("api") + hub.asked("hub")} == {"Bearer good"}
-        assert hub.asked("cdn") and not any("authorization" in r.headers for r in hub.asked("cdn"))
-    # the same from the file that other tools write
-    other = Repository(model_files(seed=1), commit="a" * 40)
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home/token").write_text("good\n")
-    with Hub({REPO: other}, gated=True) as hub:
-        assert pull(hub, env={"HF_HOME": str(tmp_path / "home")}).returncode == 0
-        assert not any("authorization" in r.headers for r in hub.asked("cdn"))
-
-
-def test_a_gated_repository_says_where_to_ask(pull, cache):
-    repository = Repository(model_files())
-    with Hub({REPO: repository}, gated=True) as hub:
-        failed(pull(hub), "is gated", f"{hub.url}/{REPO}", "HF_TOKEN")
-        failed(pull(hub, env={"HF_TOKEN": "bad"}), "is gated", "account that the token belongs to")
-        failed(pull(hub, "org/other"), f"{hub.url}/org/other", "no such repository")
-        line = failed(pull(hub, env={"HF_TOKEN": "two words"}), "HF_TOKEN")
-        assert "two" not in line
-    assert_nothing_corrupt(cache, repository)
-
-
-@pytest.mark.parametrize(
-    "location, word",
-    [
-        ("file:///etc/passwd", "https://"),
-        ("ftp://127.0.0.1/x", "https://"),
-        ("http://user:secret@127.0.0.1/x", "user name"),
-        ("gopher://127.0.0.1:70/x", "https://"),
-        ("http://127.0.0.1/a b", "redirect"),
-        ("x" * 9000, "302"),
-    ],
-)
-def test_redirects_that_are_not_followed(pull, cache, location, word):
-    repository = Repository(model_files())
-
-    def lead(request):
-        request.location = location
-
-    with Hub({REPO: repository}, fault=every("hub", lead)) as hub:
-        line = failed(pull(hub, REPO, "--retries", "2"), word)
-        assert "secret" not in line
-        assert_nothing_corrupt(cache, repository)
-
-
-def test_redirects_in_a_circle_end(pull, cache):
-    def circle(request):
-        request.location = f"{hub.url}/{REPO}/resolve/{COMMIT}/model.safetensors"
-
-    with Hub({REPO: Repository(model_files())}, fault=every("hub", circle)) as hub:
-        failed(pull(hub), "more than 5 times")
-        assert len(hub.asked("hub", "model.safetensors")) == 6
-
-
-def test_an_address_of_the_cdn_may_expire(pull, cache):
-    repository = Repository(model_files(40 * MB))
-
-    def expire(request):
-        if request.number % 3 == 0:
-            request.status = 403
-
-    with Hub({REPO: repository}, fault=every("cdn", expire)) as hub:
-        assert pull(hub).returncode == 0
-        assert_complete(cache, repository)
-        assert len(hub.asked("hub", "model.safetensors")) > 1
-
-
-# ---- hostile listings ----
-
-
-def with_files(*entries):
-    def change(value):
-        good = {"size": 3, "blobId": "0" * 40}
-        value["siblings"] += [good | entry for entry in entries]
-        return value
-
-    return change
-
-
-BAD_NAMES = [
-    "../evil.safetensors", "../../../../tmp/evil", "/etc/passwd", "a/../b.safetensors", "a//b", "./config.json", "", "a\\b",
-    "evil\n.safetensors", "evil\x1b[31m.safetensors", "x" * 300 + ".safetensors", "a/" * 600 + "b", "..", "a/.", "\x7f",
-]  # fmt: skip
-
-
-def test_tricks_in_names_refuse_the_listing(pull, cache, tmp_path):
-    with Hub({REPO: Repository(model_files())}) as hub:
-        for name in BAD_NAMES:
-            hub.listing = with_files({"rfilename": name})
-            line = failed(pull(hub), "file")
-            assert "\x1b" not in line, name
-        assert {r.where for r in hub.requests} == {"api"}
-    assert not cache.exists()
-    assert not list(tmp_path.rglob("*evil*"))
-
-
-def replaced(**members):
-    return lambda value: value | members
-
-
-@pytest.mark.parametrize(
-    "listing, word",
-    [
-        (lambda value: b"", "listing"),
-        (lambda value: b"{", "listing"),
-        (lambda value: b"[]", "listing"),
-        (lambda value: b'{"sha": 1}', "commit"),
-        (lambda value: b"[" * 100000, "inside one another"),
-        (lambda value: b'{"a":"' + b"x" * (17 * MB) + b'"}', "longer than"),
-        (lambda value: b'{"sha":"' + b"0" * 40 + b'","sha":"1"}', "listing"),
-        (replaced(sha="../" + "0" * 37), "commit"),
-        (replaced(sha="A" * 40), "commit"),
-        (replaced(siblings={}), "list of files"),
-        (replaced(siblings=[1]), "without a file"),
-        (replaced(siblings=[]), "config.json"),
-        (with_files({"rfilename": "config.json"}), "two different"),
-        (with_files({"rfilename": "model-x.safetensors", "size": -1}), "size"),
-        (with_files({"rfilename": "model-x.safetensors", "size": 1e9}), "size"),
-        (with_files({"rfilename": "model-x.safetensors", "size": 1 << 62}), "size"),
-        (with_files({"rfilename": "model-x.safetensors", "size": None}), "size"),
-        (with_files({"rfilename": "model-x.safetensors", "blobId": "../../x"}), "hash"),
-        (with_files({"rfilename": "model-x.safetensors", "blobId": None}), "hash"),
-        (with_files({"rfilename": "model-x.safetensors", "lfs": {"sha256": "0" * 40, "size": 3}}), "hash"),
-        (with_files({"rfilename": "tokenizer.model", "size": 1 << 30}), "more than such a file may"),
-        (with_files(*({"rfilename": f"f{i}"} for i in range(20001))), "20000"),
-        (with_files({"rfilename": "model-x.safetensors", "size": 1 << 41}), "make room"),
-    ],
-)
-def test_listings_that_cannot_be(pull, cache, listing, word):
-    with Hub({REPO: Repository(model_files())}, listing=listing) as hub:
-        failed(pull(hub), word)
-        assert not hub.asked(name="model.safetensors")
-    assert not snapshot(cache).exists()
-
-
-def test_an_index_cannot_lead_elsewhere(pull, cache):
-    for name, word in (("../../x.safetensors", "no .safetensors file"), ("missing.safetensors", "does not have")):
-        index = json.dumps({"weight_map": {"w": name}}).encode()
-        repository = Repository(model_files() | {"model.safetensors.index.json": index})
-        with Hub({REPO: repository}) as hub:
-            failed(pull(hub), word)
-            assert not hub.asked(name="model.safetensors")
-
-
-def test_ids_and_revisions(usage_error, llmind, cache):
-    env = {"HF_HUB_CACHE": str(cache), "HF_ENDPOINT": "http://127.0.0.1:1"}
-    for name in ("../x", "a/b/c", "a--b/c", "", "a/..", "/a", "a/", "a b", "org/name.git", "x" * 97, "org/\x1b[31m", "a/b."):
-        result = llmind("pull", name, env=env)
-        assert result.returncode == 1 and "no id of a model" in result.stderr, name
-        result = llmind("rm", "--yes", "--", name, env=env)
-        assert result.returncode == 1 and "no id of a model" in result.stderr, name
-    for revision in ("", "..", "a/../b", "/a", "a/", ".hidden", "a//b", "x" * 200, "a b", "--x"):
-        result = llmind("pull", f"org/name@{revision}", env=env)
-        assert result.returncode == 1 and "no revision" in result.stderr, revision
-    for endpoint in ("ftp://host", "huggingface.co:80:80", "http://u:p@host", "http://host?x", "file:///etc", "http://"):
-        result = llmind("pull", REPO, env=env | {"HF_ENDPOINT": endpoint})
-        assert result.returncode == 1 and "HF_ENDPOINT" in result.stderr, endpoint
-    assert not cache.exists()
-    assert "REPO[@REV] is missing" in usage_error("pull")
-
-
-def test_links_in_the_cache_lead_nowhere(pull, llmind, cache, tmp_path):
-    """Folders of the cache that are links to other places are neither written to nor deleted through."""
-    away = tmp_path / "away"
-    (away / "blobs").mkdir(parents=True)
-    (away / "precious").write_text("stays")
-    cache.mkdir()
-    os.symlink(away, folder(cache))
-    with Hub({REPO: Repository(model_files())}) as hub:
-        failed(pull(hub), "link")
-    assert llmind("rm", REPO, "--yes", env={"HF_HUB_CACHE": str(cache)}).returncode == 1
-    os.unlink(folder(cache))
-    with Hub({REPO: Repository(model_files())}) as hub:
-        assert pull(hub).returncode == 0
-    os.symlink(away, snapshot(cache) / "more")
-    os.symlink(away, folder(cache) / "elsewhere")
-    assert llmind("rm", REPO, "--yes", env={"HF_HUB_CACHE": str(cache)}).returncode == 0
-    assert not folder(cache).exists()
-    assert (away / "precious").read_text() == "stays" and {p.name for p in away.iterdir()} == {"blobs", "precious"}
-
-
 # ---- before the weights ----
 
 
@@ -598,21 +297,6 @@ def test_offline(pull, llmind, cache):
 
 
 # ---- interruptions ----
-
-
-def slowly(rate):
-    def fault(request):
-        if request.where == "cdn" and request.name == "model.safetensors":
-            request.rate = rate
-
-    return fault
-
-
-def wait_until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
