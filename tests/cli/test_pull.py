@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 from hub_server import COMMIT, Hub, Repository, sha256, troubles  # noqa: E402
 from pulling import (  # noqa: E402, F401
     MB, REPO, assert_complete, assert_nothing_corrupt, builtin_files, cache, every, failed, folder, model_files,
-    noise, pull, set_status, slowly, snapshot, start, wait_until,
+    pull, set_status, slowly, snapshot, start, wait_until,
 )  # fmt: skip
 
 
