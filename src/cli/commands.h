@@ -16,6 +16,8 @@ int cli_history(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_list(int argc, char **argv);
 int cli_load(int argc, char **argv);
+int cli_pull(int argc, char **argv);
+int cli_rm(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_synth(int argc, char **argv);
 int cli_system(int argc, char **argv);

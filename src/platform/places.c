@@ -50,3 +50,10 @@ int places_hub_cache(char *out, size_t capacity, struct error *error)
                                              {"HOME", "/.cache/huggingface/hub"}};
     return first_of(choices, sizeof choices / sizeof *choices, out, capacity, error);
 }
+
+int places_hub_home(char *out, size_t capacity, struct error *error)
+{
+    static const char *const choices[][2] = {
+        {"HF_HOME", ""}, {"XDG_CACHE_HOME", "/huggingface"}, {"HOME", "/.cache/huggingface"}};
+    return first_of(choices, sizeof choices / sizeof *choices, out, capacity, error);
+}

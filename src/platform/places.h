@@ -17,5 +17,8 @@ int places_cache(char *out, size_t capacity, struct error *error);
 /* $HF_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub: the
  * order huggingface_hub itself uses. */
 int places_hub_cache(char *out, size_t capacity, struct error *error);
+/* What huggingface_hub keeps beside that cache (the user's token): $HF_HOME, else
+ * $XDG_CACHE_HOME/huggingface, else ~/.cache/huggingface. */
+int places_hub_home(char *out, size_t capacity, struct error *error);
 
 #endif

@@ -30,6 +30,24 @@ static bool is_revision(const char *text)
     return true;
 }
 
+/* A branch or tag: revisions with single slashes between ("refs/pr/1"). */
+static bool is_reference(const char *text)
+{
+    char part[MAX_REVISION];
+    for (;;) {
+        size_t n = strcspn(text, "/");
+        if (n >= sizeof part)
+            return false;
+        memcpy(part, text, n);
+        part[n] = '\0';
+        if (!is_revision(part))
+            return false;
+        if (!text[n])
+            return true;
+        text += n + 1;
+    }
+}
+
 /* repository/snapshots/revision, when that is a model. */
 static int snapshot(const char *repository, const char *revision, char *path, size_t capacity)
 {
@@ -146,8 +164,8 @@ int catalog_hub_find(const char *id, char *path, size_t capacity, struct error *
             "'%s' is in the Hugging Face cache without a config.json: its download never finished", id);
     }
     const char *revision = at + 1;
-    if (is_revision(revision) && (referenced(repository, revision, path, capacity) == 0 ||
-                                  snapshot(repository, revision, path, capacity) == 0))
+    if ((is_reference(revision) && referenced(repository, revision, path, capacity) == 0) ||
+        (is_revision(revision) && snapshot(repository, revision, path, capacity) == 0))
         return 0;
     return error_set(error, ERROR_NOT_FOUND, "'%.*s' is in the Hugging Face cache, its revision '%s' is not",
                      (int)length, id, revision);
