@@ -50,9 +50,6 @@ struct show {
     const char *model; /* as the user wrote it */
     bool force, json, terminal;
     uint64_t next_line_ns, first_ns;
-    uint64_t missing_bytes;
-    enum hub_phase phase;
-    const char *shown_file; /* of the last plain line */
 };
 
 /* ---- before the weights ---- */
@@ -112,7 +109,6 @@ static int before(void *context, const struct hub_plan *plan, struct error *erro
     if (show->terminal)
         terminal_progress_end();
     print_plan(plan);
-    show->missing_bytes = plan->missing_bytes;
     int status =
         estimate_path(plan->config_path, plan->repository, &(struct estimate_options){.concurrency = 1}, 0,
                       ESTIMATE_PACE_KEPT, &answer, error);
