@@ -4,6 +4,7 @@ Each case is bytes, the statuses of all responses that come back (so that two re
 the server closes the connection by itself. The same table, with reasons, is docs/http-conformance.md.
 """
 
+import concurrent.futures
 import re
 import signal
 import socket
@@ -12,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import wait_for
+from conftest import Server, finish, wait_for
 
 HOST = b"Host: localhost\r\n"
 GET = b"GET /health HTTP/1.1\r\n" + HOST
@@ -244,12 +245,14 @@ def byte_by_byte(connection, data, pause_s, seconds):
     return None
 
 
-def test_slow_head_is_cut_while_others_are_served(server):
-    """A byte now and then does not keep a connection: the head has 20 s."""
-    with server.raw() as slow:
-        after = byte_by_byte(slow, GET + b"X-Long: " + b"a" * 1000, 0.25, 60)
-    assert after is not None and 15 < after < 45, after
-    assert server.get("/health").status_code == 200
+@pytest.fixture(scope="module", autouse=True)
+def slow_head(tmp_path_factory):
+    """A server of its own, and after how many seconds it cut a client that sends a byte of its head now and then. That takes
+    20 s, in which the other tests of this module run."""
+    server = Server(tmp_path_factory.mktemp("slow"), "--no-preload")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, server.raw() as slow:
+        yield server, pool.submit(byte_by_byte, slow, GET + b"X-Long: " + b"a" * 1000, 0.25, 60)
+    finish(server)
 
 
 @pytest.mark.parametrize("way", ["close", "reset", "half-close"])
@@ -321,3 +324,12 @@ def test_port_that_is_taken(start_server):
     server = start_server("--no-preload")
     with pytest.raises(AssertionError, match=f"port {server.port} is taken"):
         start_server("--port", server.port)
+
+
+def test_slow_head_is_cut_while_others_are_served(slow_head):
+    """A byte now and then does not keep a connection: the head has 20 s."""
+    server, cut = slow_head
+    assert server.get("/health").status_code == 200
+    after = cut.result()
+    assert after is not None and 15 < after < 45, after
+    assert server.get("/health").status_code == 200

@@ -9,10 +9,11 @@ import json
 import pytest
 
 from conftest import ROOT, wait_for
-from test_profiling import LONG, begin, cancel, row, running, stream, wait_for_end
+from test_profiling import LONG, SHORT_CONTEXT, begin, cancel, row, running, stream, wait_for_end
 from test_profiling_runs import FORMATS, recommend, rewrite
 
-THREADS = {"knobs": {"threads": 4}}  # this machine's tests run on two cores or more; one thread is never four
+# this machine's tests run on two cores or more; one thread is never four
+THREADS = {"knobs": SHORT_CONTEXT | {"threads": 4}}
 
 
 def prove(server, run, recommendation, blocks=5, **members):
@@ -173,18 +174,32 @@ def test_one_at_a_time_and_cancelled(server, run):
 # ---- what is done with it ----
 
 
-def test_apply(server, schemas, problem):
-    run = begin(server, **THREADS)
-    wait_for_end(server, run)
+def test_what_was_proved_and_not_recommended_can_be_set(server, run, proof):
+    write_proof(server, proof["id"], verdict="kept")
+    answer = server.post(f"/api/profiling/runs/{run}/apply", {"recommendation": "threads=1"})
+    assert answer.status_code == 200 and answer.json()["proved"] is True, answer.text
+    assert server.post(f"/api/profiling/runs/{run}/undo", answer.json()["undo"]).status_code == 200
+
+
+def recommend_one_thread(server, run):
     rewrite(server, run, recommend({"key": "threads", "value": 1}))
     rewrite(server, run, lambda report: report["analysis"]["recommendations"][0].update(id="threads=1"))
-    apply = f"/api/profiling/runs/{run}/apply"
+    return f"/api/profiling/runs/{run}/apply"
+
+
+def test_apply_unproved(server, schemas):
+    run = begin(server, **THREADS)
+    wait_for_end(server, run)
+    apply = recommend_one_thread(server, run)
     unproved = server.post(apply, {"recommendation": "threads=1"}).json()
     schemas("RecommendationApplied", unproved)
     assert unproved["proved"] is False and unproved["proof"] is None and "unproved" in unproved["warning"]
     assert server.post(f"/api/profiling/runs/{run}/undo", unproved["undo"]).status_code == 200
 
-    proof = proved(server, run, "threads=1")["id"]
+
+def test_apply(server, run, proof, schemas, problem):
+    """The last test of `proof`, which it deletes."""
+    apply, proof = recommend_one_thread(server, run), proof["id"]
     for verdict in ("kept", "unclear", "rejected"):
         write_proof(server, proof, verdict=verdict)
         shown = row(server, run)["report"]["analysis"]["recommendations"][0]
@@ -205,13 +220,6 @@ def test_apply(server, schemas, problem):
     assert server.request("DELETE", f"/api/profiling/runs/{proof}").json()["status"] == "deleted"
     shown = row(server, run)["report"]["analysis"]["recommendations"][0]
     assert shown["proof"] is None and shown["proof_reason"]
-
-
-def test_what_was_proved_and_not_recommended_can_be_set(server, run, proof):
-    write_proof(server, proof["id"], verdict="kept")
-    answer = server.post(f"/api/profiling/runs/{run}/apply", {"recommendation": "threads=1"})
-    assert answer.status_code == 200 and answer.json()["proved"] is True, answer.text
-    assert server.post(f"/api/profiling/runs/{run}/undo", answer.json()["undo"]).status_code == 200
 
 
 def test_restart_and_deletion(start_server):

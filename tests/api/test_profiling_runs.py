@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from conftest import ROOT, wait_for
-from test_profiling import LONG, TINY, begin, cancel, row, running, wait_for_end
+from test_profiling import EVERY_TEST, LONG, TINY, begin, cancel, row, running, wait_for_end
 
 JSON = {"Content-Type": "application/json"}
 FORMATS = {
@@ -317,7 +317,7 @@ def test_other_servers_when_they_are_allowed(start_server, problem):
 
 def test_a_server_measures_itself_from_outside(start_server):
     server = start_server("--allow-local-targets")
-    asked = TINY | {"target": {"url": server.url, "model": "builtin", "allow_local": True}}
+    asked = EVERY_TEST | {"target": {"url": server.url, "model": "builtin", "allow_local": True}}
     answer = server.post("/api/profiling/run", asked)
     assert answer.status_code == 200 and answer.json()["status"] == "success", answer.text
     sample = answer.json()["profiling_results"]["prompt_1"]["results"][0]

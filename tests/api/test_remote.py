@@ -14,12 +14,11 @@ import time
 import httpx
 import pytest
 
-from conftest import BUILD, PROGRAM, ROOT, clean_environment, wait_for
+from conftest import PROGRAM, ROOT, SANITIZED, clean_environment, wait_for
 
 sys.path.insert(0, str(ROOT / "tests" / "cli"))
 import json_schema  # noqa: E402
 
-SANITIZED = BUILD.name in ("build-asan", "build-tsan")
 PROFILE = ("--quick", "--configurations", "none", "--no-save", "--json", "--allow-local")
 
 

@@ -109,10 +109,10 @@ def test_the_saved_queue_limit_holds(start_server):
     put(one, max_sequences=1, queue_limit=1)
     one.stop()
     busy = start_server("--data-dir", one.data).post(
-        "/v1/completions", {"prompt": ["Once upon a time"] * 16, "max_tokens": 200})
+        "/v1/completions", {"prompt": ["Once upon a time"] * 16, "max_tokens": 16})
     assert busy.status_code == 429, busy.text
     free = start_server("--data-dir", one.data, "--queue", 16).post(
-        "/v1/completions", {"prompt": ["Once upon a time"] * 16, "max_tokens": 200})
+        "/v1/completions", {"prompt": ["Once upon a time"] * 16, "max_tokens": 16})
     assert free.status_code == 200, free.text
 
 

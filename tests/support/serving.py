@@ -21,12 +21,13 @@ import jsonschema
 import pytest
 
 __all__ = [  # what every conftest.py hands on: constants, helpers, fixtures
-    "BUILD", "BUILTIN", "PATIENCE_S", "PROGRAM", "ROOT", "Server", "clean_environment", "events", "finish", "problem",
+    "BUILD", "BUILTIN", "PATIENCE_S", "PROGRAM", "ROOT", "SANITIZED", "Server", "clean_environment", "events", "finish", "problem",
     "schemas", "server", "start_server", "wait_for",
 ]  # fmt: skip
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("LLMIND_BUILD_DIR", ROOT / "build"))
+SANITIZED = BUILD.name in ("build-asan", "build-tsan")  # some ten or thirty times as slow
 PROGRAM = BUILD / "llmind"
 BUILTIN = ROOT / "models" / "builtin"
 PATIENCE_S = 300  # for a slow machine or a sanitizer; nothing waits that long on a healthy one
