@@ -12,10 +12,9 @@
 #include "cli/terminal.h"
 #include "hub/hub.h"
 #include "platform/clock.h"
-#include "profile/estimate.h"
 #include "profile/format.h"
-#include "profile/json_get.h"
 #include "profile/table.h"
+#include "profile/worth.h"
 
 enum { OPTION_JSON = 300, OPTION_FORCE, OPTION_RETRIES, MAX_RETRIES = 100 };
 
@@ -72,54 +71,16 @@ static void print_plan(const struct hub_plan *plan)
     table_free(&table);
 }
 
-/* What the estimate of its configuration says; 0: worth fetching. */
-static int judge(const json_t *answer, bool force, struct error *error)
-{
-    char a[FORMAT_MAX], b[FORMAT_MAX];
-    bool fits = !json_get_is(answer, "memory.fit", "does_not_fit");
-    double total = json_get_positive(answer, "memory.total_bytes");
-    double available = json_get_positive(answer, "memory.available_bytes");
-    if (!json_get_bool(answer, "supported", false)) {
-        const char *reason = json_get_text(answer, "supported_reason", "its architecture is not known here");
-        if (!force)
-            return error_set(error, ERROR_UNSUPPORTED, "not fetched: %s (--force fetches it all the same)",
-                             reason);
-        fprintf(stderr, "this model cannot be run here: %s\n", reason);
-        return 0;
-    }
-    if (!fits && !force)
-        return error_set(
-            error, ERROR_LIMIT,
-            "not fetched: it needs %s of memory and %s are available here (--force fetches it all the "
-            "same)",
-            format_bytes(a, total), format_bytes(b, available));
-    fprintf(stderr, "%s, %s: needs %s of memory, %s\n", json_get_text(answer, "architecture", "?"),
-            json_get_text(answer, "quantization", "?"), format_bytes(a, total),
-            !fits                                        ? "does not fit"
-            : json_get_is(answer, "memory.fit", "tight") ? "fits, but tightly"
-            : json_get_is(answer, "memory.fit", "fits")  ? "fits"
-                                                         : "whether it fits is not known");
-    return 0;
-}
-
 static int before(void *context, const struct hub_plan *plan, struct error *error)
 {
     struct show *show = context;
-    json_t *answer = NULL;
+    char note[WORTH_NOTE];
     if (show->terminal)
         terminal_progress_end();
     print_plan(plan);
-    int status =
-        estimate_path(plan->config_path, plan->repository, &(struct estimate_options){.concurrency = 1}, 0,
-                      ESTIMATE_PACE_KEPT, &answer, error);
+    int status = worth_fetching(plan->config_path, plan->repository, show->force, "--force", note, error);
     if (!status)
-        status = judge(answer, show->force, error);
-    else if (show->force && status != ERROR_MEMORY) {
-        fprintf(stderr, "this model cannot be run here: %s\n", error->message);
-        status = 0;
-    } else
-        error_prefix(error, "not fetched: config.json");
-    json_decref(answer);
+        fprintf(stderr, "%s\n", note);
     return status;
 }
 

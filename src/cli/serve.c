@@ -25,6 +25,7 @@
 #include "base/version.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/serve_downloads.h"
 #include "cli/serve_profile.h"
 #include "cli/session.h"
 #include "http/server.h"
@@ -32,6 +33,7 @@
 #include "platform/places.h"
 #include "service/catalog.h"
 #include "service/chats.h"
+#include "service/downloads.h"
 #include "service/host.h"
 #include "service/live.h"
 #include "service/performance.h"
@@ -357,6 +359,8 @@ static int open_house(struct house *house, struct wish *wish, const struct engin
         status = serve_profile_open(&house->profile, services, house->store,
                                     house->folder[0] ? house->folder : NULL,
                                     house->why[0] ? house->why : NULL, error);
+    if (!status)
+        status = serve_downloads_open(services, error);
     services->allow_remote_targets = wish->remote_targets;
     services->allow_local_targets = wish->local_targets;
     if (!status)
@@ -371,8 +375,10 @@ static void close_house(struct house *house, uint32_t drain_ms)
     /* or a handler that waits for a model, or for a run, would outlast the draining */
     host_stop(house->services.host);
     serve_profile_stop(&house->services);
+    downloads_stop(house->services.downloads);
     http_server_close(house->http, drain_ms);
     serve_profile_close(&house->services); /* a run gives back the host that it has parked */
+    downloads_close(house->services.downloads);
     performance_close(house->services.performance);
     host_close(house->services.host);
     live_close(house->services.live);

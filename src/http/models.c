@@ -14,6 +14,7 @@
 #include "service/figures.h"
 #include "service/host.h"
 #include "service/performance.h"
+#include "service/removal.h"
 
 enum {
     NAME_BYTES = 512,
@@ -227,6 +228,26 @@ static void post_unload(struct http_exchange *exchange)
     json_decref(body);
 }
 
+/* ---- deleting ---- */
+
+static void delete_model(struct http_exchange *exchange)
+{
+    const struct services *services = http_services(exchange);
+    const char *name = http_parameter(exchange, "id");
+    uint64_t freed_bytes = 0;
+    struct error error = {0};
+    if (!models_check_name(exchange, name) || !check_no_run(exchange))
+        return;
+    int status = removal_run(services->host, services->downloads, name, &freed_bytes, &error);
+    if (status == ERROR_BUSY)
+        http_reply_problem(exchange, 409, "model_busy", "id", "%s", error.message);
+    else if (status)
+        http_reply_error(exchange, &error, "id");
+    else
+        http_reply_json(exchange, 200,
+                        json_pack("{s:s, s:I}", "deleted", name, "freed_bytes", (json_int_t)freed_bytes));
+}
+
 static const struct http_route routes[] = {
     {"GET", "/api/models", get_models, "Every model there is, with what its files say", NULL, "ModelList", 0,
      false},
@@ -238,6 +259,9 @@ static const struct http_route routes[] = {
      false},
     {"POST", "/api/models/unload", post_unload, "Unloads the model once its answers have ended", "Empty",
      "ModelUnloaded", 0, false},
+    {"DELETE", "/api/models/{id}", delete_model,
+     "Deletes a model of the hub's cache (with @REVISION one of its revisions); not while it is loaded", NULL,
+     "ModelDeleted", 0, false},
 };
 
 const struct http_route_table model_routes = {routes, sizeof routes / sizeof *routes};

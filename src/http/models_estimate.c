@@ -87,6 +87,15 @@ static int find_model(const struct host_state *state, const char *name, char *pa
     return catalog_find(name, path, PATH_MAX, error);
 }
 
+bool models_check_name(struct http_exchange *exchange, const char *name)
+{
+    if (name && catalog_name_is_safe(name))
+        return true;
+    http_reply_problem(exchange, 400, "invalid_model_name", "id",
+                       "the model is a name from GET /api/models, with %%2F for a slash, not a path");
+    return false;
+}
+
 void models_get_estimate(struct http_exchange *exchange)
 {
     const char *name = http_parameter(exchange, "id");
@@ -97,11 +106,8 @@ void models_get_estimate(struct http_exchange *exchange)
     json_t *body;
     if (!read_query(exchange, &options))
         return;
-    if (!name || !catalog_name_is_safe(name)) {
-        http_reply_problem(exchange, 400, "invalid_model_name", "id",
-                           "the model is a name from GET /api/models, with %%2F for a slash, not a path");
+    if (!models_check_name(exchange, name))
         return;
-    }
     host_state(http_services(exchange)->host, &state);
     int status = find_model(&state, name, path, &error);
     if (!status)

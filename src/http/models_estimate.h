@@ -3,6 +3,7 @@
 #define LLMIND_HTTP_MODELS_ESTIMATE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "http/exchange.h"
 #include "profile/estimate.h"
@@ -10,6 +11,9 @@
 
 /* GET /api/models/{id}/estimate?ctx=&concurrency=&kv_bits= */
 void models_get_estimate(struct http_exchange *exchange);
+
+/* Whether {id} could be a name in the list. false: answered. */
+bool models_check_name(struct http_exchange *exchange, const char *name);
 
 /* The machine as the list sees it: nothing is measured. What the loaded model's process would give back when
  * another one is loaded counts as available. */

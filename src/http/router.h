@@ -32,6 +32,7 @@ struct http_route_table {
 
 extern const struct http_route_table openai_routes;   /* openai.c: /v1/... */
 extern const struct http_route_table model_routes;    /* models.c: /api/models... */
+extern const struct http_route_table download_routes; /* downloads.c: /api/models/download... */
 extern const struct http_route_table chat_routes;     /* chats.c: /api/chats... */
 extern const struct http_route_table settings_routes; /* settings.c: /api/settings */
 extern const struct http_route_table

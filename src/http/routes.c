@@ -2,8 +2,8 @@
 #include "http/router.h"
 
 static const struct http_route_table *const tables[] = {
-    &openai_routes, &model_routes,     &chat_routes,    &settings_routes,
-    &live_routes,   &profiling_routes, &openapi_routes, &asset_routes,
+    &openai_routes, &model_routes,     &download_routes, &chat_routes,  &settings_routes,
+    &live_routes,   &profiling_routes, &openapi_routes,  &asset_routes,
 };
 
 const struct http_route_table *const *http_all_routes(size_t *n_tables)

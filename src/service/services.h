@@ -10,6 +10,7 @@ struct live;        /* service/live.h: counters and histograms */
 struct chats;       /* service/chats.h: saved conversations */
 struct settings;    /* service/settings.h */
 struct performance; /* service/performance.h: samples of the machine */
+struct downloads;   /* service/downloads.h: models on their way from the hub */
 struct jobs;        /* profile/jobs.h: profiling runs; nothing in service/ looks into it */
 
 struct services {
@@ -19,6 +20,7 @@ struct services {
     struct settings *settings;
     struct performance *performance;
     struct jobs *jobs;
+    struct downloads *downloads;
     const char *data_folder;        /* absolute: the database and the run's lock; NULL: nothing is saved */
     const char *data_folder_reason; /* with NULL */
     bool allow_remote_targets;      /* profiling requests may name another server */
