@@ -217,7 +217,7 @@ int downloads_start(struct downloads *downloads, const char *model, bool forced,
             free(wanted);
     }
     if (!status)
-        status = reply(job, out, error);
+        status = reply(job, out, error); /* NOLINT(clang-analyzer-unix.Malloc): the list has it */
     pthread_mutex_unlock(&downloads->lock);
     return status;
 }

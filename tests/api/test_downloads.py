@@ -83,6 +83,7 @@ def shop(house):
     house.server.post("/api/models/unload", {})
     for name in house.hub.repositories:
         house.delete(name)
+    wait_for(lambda: house.hub.answering == 0, "answers to clients that are gone to end", 60)
     house.hub.repositories.clear()
     house.hub.sent.clear()
     house.hub.requests.clear()
@@ -297,7 +298,7 @@ def test_wrong_requests(shop, problem, body, param):
     assert shop.server.get("/api/models/downloads").json() == {"downloads": []}
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc", "org/../x", "org//x", "."])
+@pytest.mark.parametrize("name", ["../x", "/etc", "org/../x", "org//x"])
 def test_what_is_deleted_is_a_name(shop, problem, name):
     problem(shop.delete(name), 400, param="id")
 

@@ -84,6 +84,7 @@ class Hub:
         self.gated = gated  # without the token "good"
         self.requests = []
         self.sent = Counter()  # bytes of bodies by (where, name)
+        self.answering = 0  # requests: one whose client went away ends at its next write
         self.lock = threading.Lock()
         self.servers = [self._serve("hub"), self._serve("cdn")]
         self.url, self.cdn_url = (f"http://127.0.0.1:{server.server_port}" for server in self.servers)
@@ -169,6 +170,15 @@ class HubHandler(BaseHTTPRequestHandler):
         return request
 
     def do_GET(self):
+        with self.hub.lock:
+            self.hub.answering += 1
+        try:
+            self.serve()
+        finally:
+            with self.hub.lock:
+                self.hub.answering -= 1
+
+    def serve(self):
         parts = urllib.parse.urlsplit(self.path)
         path = urllib.parse.unquote(parts.path)
         if self.where == "cdn":

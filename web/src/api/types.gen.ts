@@ -105,6 +105,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Deletes a model of the hub's cache (with @REVISION one of its revisions); not while it is loaded */
+        delete: operations["delete_api_models_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models/{id}/estimate": {
         parameters: {
             query?: never;
@@ -116,6 +133,109 @@ export interface paths {
         get: operations["get_api_models_id_estimate"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Fetches a model from the hub in the background, after a look at whether it can be run and fits; one that was begun before goes on */
+        post: operations["post_api_models_download"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/downloads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Downloads since the server was started, oldest first */
+        get: operations["get_api_models_downloads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/downloads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One download */
+        get: operations["get_api_models_downloads_id"];
+        put?: never;
+        post?: never;
+        /** Cancels a download (what has come stays, until the model is deleted); one that is over is forgotten */
+        delete: operations["delete_api_models_downloads_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/downloads/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The download as server-sent events whenever something has changed: "progress", and "end" when it is over */
+        get: operations["get_api_models_downloads_id_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/downloads/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pauses a download */
+        post: operations["post_api_models_downloads_id_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/downloads/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Goes on with a download that was paused, cancelled or has failed; nothing is fetched twice */
+        post: operations["post_api_models_downloads_id_resume"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1026,6 +1146,57 @@ export interface components {
             /** @description A string, token ids, or an array of either; prompts times n: at most 128. */
             prompt: unknown;
         } & components["schemas"]["CompletionFields"];
+        Download: {
+            /** @description Of the last seconds. */
+            bytes_per_second: number | null;
+            bytes_per_second_reason?: string;
+            /** Format: date-time */
+            created: string;
+            /** @description What was there before included. */
+            done_bytes: number | null;
+            done_bytes_reason?: string;
+            error: {
+                /** @enum {unknown} */
+                code: "invalid" | "not_found" | "unsupported" | "limit" | "busy" | "io" | "memory" | "internal";
+                /** @description What is wrong and what to do. */
+                message: string;
+            } | null;
+            eta_s: number | null;
+            eta_s_reason?: string;
+            file: string | null;
+            file_reason?: string;
+            files: number | null;
+            files_done: number | null;
+            files_done_reason?: string;
+            files_reason?: string;
+            forced: boolean;
+            id: string;
+            /** @description What its configuration says: what it needs, and whether it fits. */
+            judgement: string | null;
+            judgement_reason?: string;
+            model: string;
+            /** @description Why it waits. */
+            note: string | null;
+            /**
+             * @description The last three are over.
+             * @enum {unknown}
+             */
+            state: "queued" | "listing" | "fetching" | "verifying" | "paused" | "complete" | "failed" | "cancelled";
+            total_bytes: number | null;
+            total_bytes_reason?: string;
+        };
+        DownloadList: {
+            downloads: components["schemas"]["Download"][];
+        };
+        DownloadRequest: {
+            /**
+             * @description Also a model that cannot be run, or does not fit, on this machine.
+             * @default false
+             */
+            force: boolean | null;
+            /** @description ORG/NAME, or ORG/NAME@REVISION */
+            model: string;
+        };
         EmbeddingsRequest: {
             model?: string;
         };
@@ -1147,6 +1318,11 @@ export interface components {
             quantization: string | null;
             weight_bytes: number;
         } | null;
+        ModelDeleted: {
+            deleted: string;
+            /** @description Of the disk. */
+            freed_bytes: number;
+        };
         ModelList: {
             loaded: string | null;
             models: {
@@ -2068,6 +2244,37 @@ export interface operations {
             };
         };
     };
+    delete_api_models_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deletes a model of the hub's cache (with @REVISION one of its revisions); not while it is loaded */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelDeleted"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_api_models_id_estimate: {
         parameters: {
             query?: never;
@@ -2086,6 +2293,229 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Estimate"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_api_models_download: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["DownloadRequest"];
+            };
+        };
+        responses: {
+            /** @description Fetches a model from the hub in the background, after a look at whether it can be run and fits; one that was begun before goes on */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Download"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_models_downloads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Downloads since the server was started, oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DownloadList"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_models_downloads_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One download */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Download"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_api_models_downloads_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Cancels a download (what has come stays, until the model is deleted); one that is over is forgotten */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Download"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_models_downloads_id_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The download as server-sent events whenever something has changed: "progress", and "end" when it is over */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_api_models_downloads_id_pause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Empty"];
+            };
+        };
+        responses: {
+            /** @description Pauses a download */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Download"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_api_models_downloads_id_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Empty"];
+            };
+        };
+        responses: {
+            /** @description Goes on with a download that was paused, cancelled or has failed; nothing is fetched twice */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Download"];
                 };
             };
             /** @description What is wrong, and what to do */
