@@ -155,25 +155,34 @@ static int split(const char *model, struct download *out, struct error *error)
     return status;
 }
 
-/* Takes `wanted` over on success. */
-static int add(struct downloads *downloads, struct download *wanted, struct error *error)
+/* *out: the list's. */
+static int add(struct downloads *downloads, const struct download *wanted, struct download **out,
+               struct error *error)
 {
     uint64_t number;
     if (getrandom(&number, sizeof number, 0) != sizeof number)
         return error_set(error, ERROR_IO, "no random number for a download: %s", strerror(errno));
-    snprintf(wanted->id, sizeof wanted->id, "%016" PRIx64, number);
-    clock_wall_rfc3339(wanted->created, sizeof wanted->created);
     for (size_t i = 0; downloads->n_jobs == DOWNLOADS_KEPT && i < DOWNLOADS_KEPT; i++)
         if (download_is_over(downloads->jobs[i]))
             forget(downloads, i);
     if (downloads->n_jobs == DOWNLOADS_KEPT)
         return error_set(error, ERROR_BUSY, "%d downloads are paused or waiting; cancel one first",
                          DOWNLOADS_KEPT);
-    wanted->owner = downloads;
-    int status = download_queue(wanted, error);
-    if (!status)
-        downloads->jobs[downloads->n_jobs++] = wanted;
-    return status;
+    struct download *job = malloc(sizeof *job);
+    if (!job)
+        return error_memory(error, "a download", sizeof *job);
+    *job = *wanted;
+    job->owner = downloads;
+    snprintf(job->id, sizeof job->id, "%016" PRIx64, number);
+    clock_wall_rfc3339(job->created, sizeof job->created);
+    int status = download_queue(job, error);
+    if (status) {
+        free(job);
+        return status;
+    }
+    downloads->jobs[downloads->n_jobs++] = job;
+    *out = job;
+    return 0;
 }
 
 static struct download *same_model(struct downloads *downloads, const struct download *wanted)
@@ -195,26 +204,17 @@ static int go_on(struct download *job, struct error *error)
 int downloads_start(struct downloads *downloads, const char *model, bool forced, json_t **out,
                     struct error *error)
 {
-    struct download *wanted = calloc(1, sizeof *wanted);
-    if (!wanted)
-        return error_memory(error, "a download", sizeof *wanted);
-    int status = split(model, wanted, error);
-    if (status) {
-        free(wanted);
+    struct download wanted = {.forced = forced};
+    int status = split(model, &wanted, error);
+    if (status)
         return status;
-    }
-    wanted->forced = forced;
     pthread_mutex_lock(&downloads->lock);
-    struct download *job = same_model(downloads, wanted);
+    struct download *job = same_model(downloads, &wanted);
     if (job) {
-        free(wanted);
         job->forced = job->forced || forced;
         status = go_on(job, error);
     } else {
-        job = wanted;
-        status = add(downloads, wanted, error);
-        if (status)
-            free(wanted);
+        status = add(downloads, &wanted, &job, error);
     }
     if (!status)
         status = reply(job, out, error); /* NOLINT(clang-analyzer-unix.Malloc): the list has it */
