@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not (BUILTIN / "config.json").exists(), reason="
 
 
 class Downloads:
-    """A server whose hub can be exchanged: its endpoint is a port that stays, what is there is the test's."""
+    """A server, the hub it asks, and the cache between them."""
 
     def __init__(self, hub, server, cache):
         self.hub, self.server, self.cache = hub, server, cache
@@ -51,7 +51,7 @@ class Downloads:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
-    """One server for all tests, with the model unloaded; each test gets repositories of its own and an empty list."""
+    """One server for all tests; each test begins with an empty hub, cache and list."""
     import serving
 
     cache = tmp_path_factory.mktemp("hub")
