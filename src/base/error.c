@@ -52,6 +52,22 @@ int error_set(struct error *error, int code, const char *format, ...)
     return code;
 }
 
+const char *error_code_name(int code)
+{
+    static const char *const names[] = {
+        [-ERROR_INVALID] = "invalid",
+        [-ERROR_NOT_FOUND] = "not_found",
+        [-ERROR_UNSUPPORTED] = "unsupported",
+        [-ERROR_MEMORY] = "memory",
+        [-ERROR_IO] = "io",
+        [-ERROR_LIMIT] = "limit",
+        [-ERROR_BUSY] = "busy",
+        [-ERROR_CANCELLED] = "cancelled",
+        [-ERROR_INTERNAL] = "internal",
+    };
+    return code <= ERROR_INVALID && code >= ERROR_INTERNAL ? names[-code] : "internal";
+}
+
 void error_prefix(struct error *error, const char *format, ...)
 {
     if (!error)

@@ -33,6 +33,9 @@ struct error {
  * it often come from hostile files. */
 int error_set(struct error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* "invalid", "not_found", ...: what JSON calls the code. Anything unknown is "internal". */
+const char *error_code_name(int code);
+
 /* Puts "prefix: " before the message. Does nothing when error is NULL. */
 void error_prefix(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

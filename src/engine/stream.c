@@ -3,7 +3,8 @@
 #include "engine/stream.h"
 
 #include <errno.h>
-#include <time.h>
+
+#include "platform/clock.h"
 
 int stream_init(struct stream *stream, uint32_t capacity, void (*wake)(void *), void *wake_context,
                 struct arena *arena, struct error *error)
@@ -13,14 +14,9 @@ int stream_init(struct stream *stream, uint32_t capacity, void (*wake)(void *), 
     if (!stream->ring)
         return error_memory(error, "the events of a request",
                             (unsigned long long)capacity * sizeof *stream->ring);
-    pthread_condattr_t monotonic;
-    if (pthread_condattr_init(&monotonic))
-        return error_memory(error, "a condition variable", sizeof monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     int failed = pthread_mutex_init(&stream->lock, NULL);
-    if (!failed && (failed = pthread_cond_init(&stream->changed, &monotonic)) != 0)
+    if (!failed && (failed = clock_cond_init(&stream->changed)) != 0)
         pthread_mutex_destroy(&stream->lock);
-    pthread_condattr_destroy(&monotonic);
     return failed ? error_memory(error, "a lock", sizeof stream->lock) : 0;
 }
 
@@ -78,19 +74,6 @@ void stream_finish(struct stream *stream, const struct engine_event *event)
     pthread_mutex_unlock(&stream->lock);
 }
 
-static struct timespec deadline_in(int timeout_ms)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    time.tv_sec += timeout_ms / 1000;
-    time.tv_nsec += (long)(timeout_ms % 1000) * 1000000L;
-    if (time.tv_nsec >= 1000000000L) {
-        time.tv_nsec -= 1000000000L;
-        time.tv_sec++;
-    }
-    return time;
-}
-
 /* The lock is held. Returns what stream_next returns, or 0 when there is nothing yet. */
 static int take(struct stream *stream, struct engine_event *event)
 {
@@ -117,13 +100,13 @@ int stream_next(struct stream *stream, struct engine_event *event, int timeout_m
 {
     struct timespec deadline = {0};
     if (timeout_ms > 0)
-        deadline = deadline_in(timeout_ms);
+        deadline = clock_in_ms((uint32_t)timeout_ms);
     pthread_mutex_lock(&stream->lock);
     int result;
     while ((result = take(stream, event)) == 0 && timeout_ms != 0) {
         if (timeout_ms < 0)
             pthread_cond_wait(&stream->changed, &stream->lock);
-        else if (pthread_cond_timedwait(&stream->changed, &stream->lock, &deadline) == ETIMEDOUT)
+        else if (clock_cond_wait(&stream->changed, &stream->lock, &deadline) == ETIMEDOUT)
             timeout_ms = 0;
     }
     pthread_mutex_unlock(&stream->lock);

@@ -235,25 +235,15 @@ void http_reply_error(struct http_exchange *exchange, const struct error *error,
 {
     static const struct {
         int error, status;
-        const char *code;
-    } table[] = {{ERROR_INVALID, 400, "invalid"},
-                 {ERROR_UNSUPPORTED, 400, "unsupported"},
-                 {ERROR_NOT_FOUND, 404, "not_found"},
-                 {ERROR_LIMIT, 400, "limit"},
-                 {ERROR_BUSY, 429, "busy"},
-                 {ERROR_CANCELLED, 503, "cancelled"},
-                 {ERROR_IO, 503, "io"},
-                 {ERROR_MEMORY, 503, "memory"}};
+    } table[] = {{ERROR_INVALID, 400}, {ERROR_UNSUPPORTED, 400}, {ERROR_NOT_FOUND, 404}, {ERROR_LIMIT, 400},
+                 {ERROR_BUSY, 429},    {ERROR_CANCELLED, 503},   {ERROR_IO, 503},        {ERROR_MEMORY, 503}};
     int status = 500;
-    const char *code = "internal";
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (table[i].error == error->code) {
+        if (table[i].error == error->code)
             status = table[i].status;
-            code = table[i].code;
-        }
     if (status == 500)
         log_event(LOG_LEVEL_ERROR, "internal error", "id=%s message=%s", exchange->id, error->message);
-    reply_problem(exchange, status, code, param, error->message);
+    reply_problem(exchange, status, error_code_name(error->code), param, error->message);
 }
 
 void http_reply_stream(struct http_exchange *exchange, const struct http_source *source)

@@ -229,14 +229,8 @@ static bool fire(struct watcher *watcher)
 
 static void nap(struct watcher *watcher)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += TICK_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-    pthread_cond_timedwait(&watcher->wake, &watcher->lock, &until);
+    struct timespec until = clock_in_ms(TICK_MS);
+    clock_cond_wait(&watcher->wake, &watcher->lock, &until);
 }
 
 static void *watch(void *argument)
@@ -263,7 +257,6 @@ static void *watch(void *argument)
 
 int watcher_open(const struct watch_limits *limits, struct watcher **out, struct error *error)
 {
-    pthread_condattr_t monotonic;
     struct watcher *watcher = calloc(1, sizeof *watcher);
     if (!watcher)
         return error_memory(error, "a watcher", sizeof *watcher);
@@ -275,10 +268,7 @@ int watcher_open(const struct watch_limits *limits, struct watcher **out, struct
     l->unread_ms = l->unread_ms ? l->unread_ms : 10000;
     pthread_mutex_init(&watcher->lock, NULL);
     /* a wall clock that is set back would make a nap of an hour */
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&watcher->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&watcher->wake);
     pthread_cond_init(&watcher->fired, NULL);
     if (pthread_create(&watcher->thread, NULL, watch, watcher) != 0) {
         free(watcher);

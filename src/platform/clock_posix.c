@@ -16,6 +16,16 @@ uint64_t clock_now_ns(void)
     return read_ns(CLOCK_MONOTONIC);
 }
 
+struct timespec clock_at(uint64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+}
+
+struct timespec clock_in_ms(uint32_t ms)
+{
+    return clock_at(clock_now_ns() + (uint64_t)ms * 1000000u);
+}
+
 uint64_t clock_thread_cpu_ns(void)
 {
     return read_ns(CLOCK_THREAD_CPUTIME_ID);

@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "platform/clock.h"
 #include "profile/jobs_internal.h"
 #include "profile/json_put.h"
 
@@ -100,11 +101,7 @@ int jobs_open_with(const struct jobs_options *options, jobs_run *run, struct job
     jobs->lock_descriptor = -1;
     jobs->why_unsaved = strdup(options->why_unsaved ? options->why_unsaved : "there is no database");
     jobs->folder = options->data_folder ? strdup(options->data_folder) : NULL;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&jobs->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&jobs->changed);
     pthread_mutex_init(&jobs->saving, NULL);
     pthread_mutex_init(&jobs->lock, NULL);
     if (!jobs->why_unsaved || (options->data_folder && !jobs->folder)) {
@@ -154,19 +151,6 @@ void jobs_close(struct jobs *jobs)
 
 /* ---- waiting ---- */
 
-struct timespec jobs_deadline(uint32_t wait_ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += wait_ms / 1000;
-    at.tv_nsec += (long)(wait_ms % 1000) * 1000000L;
-    if (at.tv_nsec >= 1000000000L) {
-        at.tv_nsec -= 1000000000L;
-        at.tv_sec++;
-    }
-    return at;
-}
-
 /* Milliseconds until then; 0: it is past. */
 uint32_t jobs_left_ms(const struct timespec *deadline)
 {
@@ -214,7 +198,7 @@ static int wait_for_row(struct jobs *jobs, const char *id, bool forever, const s
 
 int jobs_wait(struct jobs *jobs, const char *id, uint32_t wait_ms, struct error *error)
 {
-    struct timespec deadline = jobs_deadline(wait_ms);
+    struct timespec deadline = clock_in_ms(wait_ms);
     bool was_here = false, timed_out = false, over = false;
     pthread_mutex_lock(&jobs->lock);
     for (;;) {
@@ -226,7 +210,7 @@ int jobs_wait(struct jobs *jobs, const char *id, uint32_t wait_ms, struct error 
         if (wait_ms == 0)
             pthread_cond_wait(&jobs->changed, &jobs->lock);
         else
-            timed_out = pthread_cond_timedwait(&jobs->changed, &jobs->lock, &deadline) == ETIMEDOUT;
+            timed_out = clock_cond_wait(&jobs->changed, &jobs->lock, &deadline) == ETIMEDOUT;
     }
     pthread_mutex_unlock(&jobs->lock);
     if (was_here)
@@ -327,7 +311,7 @@ static int end_of_row(struct jobs *jobs, const char *id, uint64_t after, json_t 
 int jobs_events(struct jobs *jobs, const char *id, uint64_t after, uint32_t wait_ms, json_t **events,
                 bool *over, struct error *error)
 {
-    struct timespec deadline = jobs_deadline(wait_ms);
+    struct timespec deadline = clock_in_ms(wait_ms);
     bool here = false;
     *over = false;
     *events = json_array();
@@ -341,7 +325,7 @@ int jobs_events(struct jobs *jobs, const char *id, uint64_t after, uint32_t wait
         if (*over || json_array_size(*events) > 0 || jobs_left_ms(&deadline) == 0)
             break;
         here = false; /* it may be forgotten meanwhile */
-        pthread_cond_timedwait(&jobs->changed, &jobs->lock, &deadline);
+        clock_cond_wait(&jobs->changed, &jobs->lock, &deadline);
     }
     pthread_mutex_unlock(&jobs->lock);
     int status = here ? 0 : end_of_row(jobs, id, after, *events, over, error);

@@ -164,8 +164,7 @@ int jobs_not_found(struct error *error);
 void jobs_trim(char *text); /* takes away the half of a character at whose middle a text was cut */
 void jobs_put_time(json_t *object, const char *name, int64_t unix_ms); /* RFC 3339 */
 
-/* A moment from now, and how far away it is (0: past); the clock of jobs->changed. */
-struct timespec jobs_deadline(uint32_t wait_ms);
+/* How far away a moment of clock_in_ms is; 0: past. */
 uint32_t jobs_left_ms(const struct timespec *deadline);
 void jobs_join_thread(struct jobs *jobs);
 

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "platform/clock.h"
 #include "profile/jobs_internal.h"
 
 static void name_models(const struct profile_request *request, char *out, size_t capacity)
@@ -122,7 +122,7 @@ static int claim(struct jobs *jobs, const struct timespec *deadline, char id[JOB
         if (is_leaving(jobs))
             pthread_cond_wait(&jobs->changed, &jobs->lock);
         else
-            pthread_cond_timedwait(&jobs->changed, &jobs->lock, deadline);
+            clock_cond_wait(&jobs->changed, &jobs->lock, deadline);
     }
     if (jobs->stopping) {
         status = error_set(error, ERROR_CANCELLED, "the program is stopping");
@@ -218,10 +218,10 @@ void jobs_stop(struct jobs *jobs)
 
 bool jobs_idle(struct jobs *jobs, uint32_t wait_ms)
 {
-    struct timespec deadline = jobs_deadline(wait_ms);
+    struct timespec deadline = clock_in_ms(wait_ms);
     pthread_mutex_lock(&jobs->lock);
     while (jobs->busy && !jobs->stopping && jobs_left_ms(&deadline) > 0)
-        pthread_cond_timedwait(&jobs->changed, &jobs->lock, &deadline);
+        clock_cond_wait(&jobs->changed, &jobs->lock, &deadline);
     bool idle = !jobs->busy || jobs->stopping;
     pthread_mutex_unlock(&jobs->lock);
     return idle;
@@ -232,7 +232,7 @@ int jobs_start(struct jobs *jobs, const json_t *request, uint32_t wait_ms, char 
 {
     struct job *batch;
     struct jobs_holder holder;
-    struct timespec deadline = jobs_deadline(wait_ms);
+    struct timespec deadline = clock_in_ms(wait_ms);
     id[0] = '\0';
     int status = make_batch(jobs, request, &batch, error);
     if (status || !batch)

@@ -65,11 +65,11 @@ static void take_row(struct monitor *monitor)
 /* True: it is time to stop. */
 static bool sleep_until(struct monitor *monitor, uint64_t due_ns)
 {
-    struct timespec due = {.tv_sec = (time_t)(due_ns / NS_PER_S), .tv_nsec = (long)(due_ns % NS_PER_S)};
+    struct timespec due = clock_at(due_ns);
     int waited = 0;
     pthread_mutex_lock(&monitor->lock);
     while (!monitor->stop && waited != ETIMEDOUT)
-        waited = pthread_cond_timedwait(&monitor->stopping, &monitor->lock, &due);
+        waited = clock_cond_wait(&monitor->stopping, &monitor->lock, &due);
     bool stop = monitor->stop;
     pthread_mutex_unlock(&monitor->lock);
     return stop;
@@ -94,12 +94,8 @@ static void *monitor_main(void *argument)
 
 static int start(struct monitor *monitor, struct error *error)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC); /* of clock_now_ns */
     pthread_mutex_init(&monitor->lock, NULL);
-    pthread_cond_init(&monitor->stopping, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&monitor->stopping);
     monitor->period_ns = NS_PER_S / MONITOR_HZ;
     size_t n_series = monitor->sampler->n_series, fit = MONITOR_MAX_BYTES / (n_series * sizeof(float));
     monitor->rows.width = n_series;

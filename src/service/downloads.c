@@ -93,17 +93,13 @@ static int reply(const struct download *job, json_t **out, struct error *error)
 
 int downloads_open(const struct downloads_options *options, struct downloads **out, struct error *error)
 {
-    pthread_condattr_t monotonic;
     struct downloads *downloads = calloc(1, sizeof *downloads);
     *out = NULL;
     if (!downloads)
         return error_memory(error, "downloads", sizeof *downloads);
     downloads->options = *options;
     pthread_mutex_init(&downloads->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&downloads->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&downloads->changed);
     int number = pthread_create(&downloads->thread, NULL, downloads_work, downloads);
     if (number) {
         pthread_cond_destroy(&downloads->changed);
@@ -249,23 +245,16 @@ int downloads_get(struct downloads *downloads, const char *id, json_t **out, str
 int downloads_wait(struct downloads *downloads, const char *id, uint64_t *version, uint32_t wait_ms,
                    json_t **out, bool *over, struct error *error)
 {
-    struct timespec until;
+    struct timespec until = clock_in_ms(wait_ms);
     size_t index = 0;
     int status, waited = 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     *out = NULL;
     *over = false;
     pthread_mutex_lock(&downloads->lock);
     uint64_t wakes = downloads->wakes;
     while (!(status = find(downloads, id, &index, error)) && downloads->jobs[index]->version <= *version &&
            wait_ms > 0 && !waited && !downloads->stopping && wakes == downloads->wakes)
-        waited = pthread_cond_timedwait(&downloads->changed, &downloads->lock, &until);
+        waited = clock_cond_wait(&downloads->changed, &downloads->lock, &until);
     if (!status) {
         const struct download *job = downloads->jobs[index];
         if (job->version > *version)

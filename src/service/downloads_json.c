@@ -11,29 +11,6 @@ static const char *const states[] = {
     [DOWNLOAD_FAILED] = "failed",       [DOWNLOAD_CANCELLED] = "cancelled",
 };
 
-/* The codes that http_reply_error has for the same errors. */
-static const char *code_name(int code)
-{
-    switch (code) {
-    case ERROR_INVALID:
-        return "invalid";
-    case ERROR_NOT_FOUND:
-        return "not_found";
-    case ERROR_UNSUPPORTED:
-        return "unsupported";
-    case ERROR_LIMIT:
-        return "limit";
-    case ERROR_BUSY:
-        return "busy";
-    case ERROR_IO:
-        return "io";
-    case ERROR_MEMORY:
-        return "memory";
-    default:
-        return "internal";
-    }
-}
-
 static void put_sizes(struct figures *figures, json_t *o, const struct download *download)
 {
     static const char unknown[] = "the hub has not been asked yet";
@@ -65,7 +42,7 @@ static const char *note_of(const struct download *download)
 static json_t *error_of(const struct download *download)
 {
     return download->state == DOWNLOAD_FAILED
-               ? json_pack("{s:s, s:s}", "code", code_name(download->error.code), "message",
+               ? json_pack("{s:s, s:s}", "code", error_code_name(download->error.code), "message",
                            download->error.message)
                : json_null();
 }

@@ -18,12 +18,6 @@
 
 /* ---- turns ---- */
 
-struct timespec host_deadline_in(uint32_t wait_ms)
-{
-    uint64_t ns = clock_now_ns() + (uint64_t)wait_ms * 1000000u;
-    return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
-}
-
 int host_stopping(struct error *error)
 {
     return error_set(error, ERROR_CANCELLED, "the server is stopping");
@@ -31,7 +25,7 @@ int host_stopping(struct error *error)
 
 bool host_wait_until(struct model_host *host, const struct timespec *deadline)
 {
-    return pthread_cond_timedwait(&host->changed, &host->lock, deadline) != ETIMEDOUT;
+    return clock_cond_wait(&host->changed, &host->lock, deadline) != ETIMEDOUT;
 }
 
 void host_append_turn(struct model_host *host, struct host_turn *turn)
@@ -224,7 +218,7 @@ static void give_turn(struct model_host *host, struct host_place *place, struct 
 int host_acquire_at(struct model_host *host, struct host_place *place, const char *model, uint32_t wait_ms,
                     struct host_lease *lease, struct error *error)
 {
-    struct timespec deadline = host_deadline_in(wait_ms);
+    struct timespec deadline = clock_in_ms(wait_ms);
     struct host_wish wish;
     struct host_turn turn;
     struct host_loaded *gone, *gone_meanwhile = NULL;
@@ -303,7 +297,7 @@ void host_release(struct model_host *host, struct host_lease *lease)
 int host_load(struct model_host *host, const char *model, const struct host_load_options *options,
               bool unload_current, uint32_t wait_ms, struct error *error)
 {
-    struct timespec deadline = host_deadline_in(wait_ms);
+    struct timespec deadline = clock_in_ms(wait_ms);
     struct host_wish wish = host->standard;
     struct host_turn turn;
     struct host_loaded *gone = NULL;
@@ -327,7 +321,7 @@ int host_load(struct model_host *host, const char *model, const struct host_load
 
 int host_unload(struct model_host *host, uint32_t wait_ms, struct error *error)
 {
-    struct timespec deadline = host_deadline_in(wait_ms);
+    struct timespec deadline = clock_in_ms(wait_ms);
     struct host_turn turn;
     struct host_loaded *gone = NULL, *old = NULL;
     pthread_mutex_lock(&host->lock);
@@ -385,7 +379,6 @@ static int set_default(struct host_wish *standard, const char *model, struct err
 
 int host_open(const struct host_options *options, struct model_host **out, struct error *error)
 {
-    pthread_condattr_t monotonic;
     struct model_host *host = calloc(1, sizeof *host);
     *out = NULL;
     if (!host)
@@ -404,10 +397,7 @@ int host_open(const struct host_options *options, struct model_host **out, struc
         return status;
     }
     pthread_mutex_init(&host->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&host->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&host->changed);
     *out = host;
     return 0;
 }

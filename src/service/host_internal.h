@@ -89,7 +89,6 @@ int host_begin_turn(struct model_host *host, struct host_turn *turn, struct time
                     struct error *error);
 void host_append_turn(struct model_host *host, struct host_turn *turn);
 void host_end_turn(struct model_host *host, struct host_turn *turn);
-struct timespec host_deadline_in(uint32_t wait_ms);
 /* Waits for `changed`. False when the time is up. */
 bool host_wait_until(struct model_host *host, const struct timespec *deadline);
 int host_stopping(struct error *error);

@@ -38,7 +38,7 @@ static int cancelled(const struct model_host *host, struct error *error)
 /* The lock is held, and is open meanwhile. */
 static void look_again(struct model_host *host)
 {
-    struct timespec soon = host_deadline_in(LOOK_MS);
+    struct timespec soon = clock_in_ms(LOOK_MS);
     host_wait_until(host, &soon);
 }
 
@@ -261,7 +261,7 @@ bool host_queue(struct model_host *host, struct host_place **place)
 
 bool host_place_wait(struct model_host *host, struct host_place *place, uint32_t wait_ms)
 {
-    struct timespec deadline = host_deadline_in(wait_ms);
+    struct timespec deadline = clock_in_ms(wait_ms);
     bool in_time = true;
     pthread_mutex_lock(&host->lock);
     while (place->queued && host->first != &place->turn && !host->closing && in_time)

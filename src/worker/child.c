@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "platform/clock.h"
 #include "platform/spawn.h"
 #include "worker/client.h"
 #include "worker/protocol.h"
@@ -237,14 +238,10 @@ static void read_frames(struct child *child)
 
 static void init(struct child *child)
 {
-    pthread_condattr_t monotonic;
     pthread_mutex_init(&child->lock, NULL);
     pthread_mutex_init(&child->send_lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&child->work, NULL);
-    pthread_cond_init(&child->ready, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&child->ready);
 }
 
 /* The engine closes in order while the parent still waits (it does for 2 s); should that hang, the alarm ends

@@ -166,21 +166,16 @@ static void drain(struct pump *pump, struct child_request *request)
     pthread_mutex_unlock(&child->lock);
 }
 
-static struct timespec at_ns(uint64_t ns)
-{
-    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
-}
-
 /* Waits for something to carry, or for the time to send changed figures. False when the child stops. */
 static bool wait_for_work(struct pump *pump)
 {
     struct child *child = pump->child;
-    struct timespec due = at_ns(pump->figures_ns + FIGURES_NS);
+    struct timespec due = clock_at(pump->figures_ns + FIGURES_NS);
     int failed = 0;
     pthread_mutex_lock(&child->lock);
     while (!child->ready_head && !child->stopping && failed != ETIMEDOUT) {
         if (child->changed && child->engine)
-            failed = pthread_cond_timedwait(&child->ready, &child->lock, &due);
+            failed = clock_cond_wait(&child->ready, &child->lock, &due);
         else
             pthread_cond_wait(&child->ready, &child->lock);
     }

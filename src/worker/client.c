@@ -234,7 +234,6 @@ static int token_text(struct engine *engine, int32_t token, char *out, size_t ca
 static struct worker *allocate(void)
 {
     struct worker *worker = calloc(1, sizeof *worker);
-    pthread_condattr_t monotonic;
     if (!worker)
         return NULL;
     atomic_init(&worker->references, 1);
@@ -242,10 +241,7 @@ static struct worker *allocate(void)
     pthread_mutex_init(&worker->lock, NULL);
     pthread_mutex_init(&worker->send_lock, NULL);
     pthread_mutex_init(&worker->texts_lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&worker->ended, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&worker->ended);
     worker->socket = worker->errors = -1;
     return worker;
 }
@@ -274,15 +270,13 @@ void worker_free_reference(struct worker *worker)
 static void close_worker(struct engine *engine)
 {
     struct worker *worker = of(engine);
-    uint64_t until_ns = clock_now_ns() + CLOSE_SECONDS * UINT64_C(1000000000);
-    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u),
-                             .tv_nsec = (long)(until_ns % 1000000000u)};
+    struct timespec until = clock_in_ms(CLOSE_SECONDS * 1000);
     int failed = 0;
     pthread_mutex_lock(&worker->lock);
     worker->closing = true;
     shutdown(worker->socket, SHUT_WR);
     while (!worker->dead && failed != ETIMEDOUT)
-        failed = pthread_cond_timedwait(&worker->ended, &worker->lock, &until);
+        failed = clock_cond_wait(&worker->ended, &worker->lock, &until);
     if (worker->pid > 0)
         kill(worker->pid, SIGKILL);
     pthread_mutex_unlock(&worker->lock);

@@ -32,7 +32,6 @@ static int open_request(struct worker *worker, uint64_t accepted_ns, struct work
                         struct error *error)
 {
     struct worker_request *request = calloc(1, sizeof *request);
-    pthread_condattr_t monotonic;
     if (!request) {
         error_memory(error, "a request", sizeof *request);
         return ERROR_MEMORY;
@@ -42,10 +41,7 @@ static int open_request(struct worker *worker, uint64_t accepted_ns, struct work
     request->accepted_ns = request->timings.accepted_ns = accepted_ns;
     /* what may fail for glibc's locks and conditions is asked for with attributes that it has */
     pthread_mutex_init(&request->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&request->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&request->changed);
     atomic_fetch_add(&worker->references, 1);
     *out = request;
     return 0;
@@ -201,12 +197,6 @@ void worker_release(struct engine_request *base)
     free_request(request);
 }
 
-static struct timespec deadline_in(int timeout_ms)
-{
-    uint64_t ns = clock_now_ns() + (uint64_t)timeout_ms * 1000000u;
-    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
-}
-
 /* Memory was short for what came: the events before it were told, this is the end. */
 static int incomplete(struct worker_request *request, struct engine_event *event)
 {
@@ -245,12 +235,12 @@ int worker_next_event(struct engine_request *base, struct engine_event *event, i
     uint32_t give_back = 0;
     int result;
     if (timeout_ms > 0)
-        deadline = deadline_in(timeout_ms);
+        deadline = clock_in_ms((uint32_t)timeout_ms);
     pthread_mutex_lock(&request->lock);
     while ((result = take(request, event)) == 0 && timeout_ms != 0) {
         if (timeout_ms < 0)
             pthread_cond_wait(&request->changed, &request->lock);
-        else if (pthread_cond_timedwait(&request->changed, &request->lock, &deadline) == ETIMEDOUT)
+        else if (clock_cond_wait(&request->changed, &request->lock, &deadline) == ETIMEDOUT)
             timeout_ms = 0;
     }
     if (request->taken >= CREDIT_BATCH && !request->finished) {

@@ -26,6 +26,16 @@ static void set_returns_the_code(void **state)
     assert_int_equal(error_set(NULL, ERROR_IO, "nobody reads this"), ERROR_IO);
 }
 
+static void codes_have_names(void **state)
+{
+    (void)state;
+    assert_string_equal(error_code_name(ERROR_INVALID), "invalid");
+    assert_string_equal(error_code_name(ERROR_CANCELLED), "cancelled");
+    const int unnamed[] = {ERROR_INTERNAL, 0, 1, ERROR_INTERNAL - 1};
+    for (size_t i = 0; i < sizeof unnamed / sizeof *unnamed; i++)
+        assert_string_equal(error_code_name(unnamed[i]), "internal");
+}
+
 static void prefix_goes_before(void **state)
 {
     (void)state;
@@ -178,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(set_returns_the_code),
+        cmocka_unit_test(codes_have_names),
         cmocka_unit_test(prefix_goes_before),
         cmocka_unit_test(memory_errors_name_the_size),
         cmocka_unit_test(control_characters_are_replaced),

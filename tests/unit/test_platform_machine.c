@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -36,6 +37,26 @@ static void clocks_go_forward(void **state)
         assert_true(now >= before);
         before = now;
     }
+}
+
+static void a_timed_wait_goes_by_the_same_clock(void **state)
+{
+    (void)state;
+    pthread_cond_t condition;
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    assert_int_equal(clock_cond_init(&condition), 0);
+    uint64_t before = clock_now_ns();
+    struct timespec until = clock_in_ms(1020), same = clock_at(before + UINT64_C(1020000000));
+    assert_true(until.tv_nsec < 1000000000 && until.tv_sec - same.tv_sec <= 1);
+    until = clock_in_ms(20);
+    int failed = 0;
+    pthread_mutex_lock(&lock);
+    while (failed == 0)
+        failed = clock_cond_wait(&condition, &lock, &until);
+    pthread_mutex_unlock(&lock);
+    assert_int_equal(failed, ETIMEDOUT);
+    assert_true(clock_now_ns() - before >= 20000000);
+    pthread_cond_destroy(&condition);
 }
 
 static void wall_clock_is_rfc3339(void **state)
@@ -149,9 +170,13 @@ static void maps_of_every_size(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(clocks_go_forward),      cmocka_unit_test(wall_clock_is_rfc3339),
-        cmocka_unit_test(the_processor_is_known), cmocka_unit_test(instruction_sets_agree_with_the_compiler),
-        cmocka_unit_test(the_machine_has_memory), cmocka_unit_test(touched_pages_are_counted),
+        cmocka_unit_test(clocks_go_forward),
+        cmocka_unit_test(a_timed_wait_goes_by_the_same_clock),
+        cmocka_unit_test(wall_clock_is_rfc3339),
+        cmocka_unit_test(the_processor_is_known),
+        cmocka_unit_test(instruction_sets_agree_with_the_compiler),
+        cmocka_unit_test(the_machine_has_memory),
+        cmocka_unit_test(touched_pages_are_counted),
         cmocka_unit_test(maps_of_every_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
