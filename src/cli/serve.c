@@ -356,11 +356,11 @@ static int open_house(struct house *house, struct wish *wish, const struct engin
     if (!status)
         status = open_host(house, wish, engine, error);
     if (!status)
+        status = serve_downloads_open(services, error);
+    if (!status)
         status = serve_profile_open(&house->profile, services, house->store,
                                     house->folder[0] ? house->folder : NULL,
                                     house->why[0] ? house->why : NULL, error);
-    if (!status)
-        status = serve_downloads_open(services, error);
     services->allow_remote_targets = wish->remote_targets;
     services->allow_local_targets = wish->local_targets;
     if (!status)

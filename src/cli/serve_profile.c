@@ -5,30 +5,39 @@
 #include <limits.h>
 
 #include "profile/jobs.h"
+#include "service/downloads.h"
 #include "service/host.h"
 
 enum { NAME_BYTES = 256 };
 
-/* ---- the gate ---- */
+/* ---- the gate: the model host's, and downloads rest meanwhile ---- */
 
 static int close_gate(void *context, uint32_t wait_ms, const atomic_int *cancel, struct error *error)
 {
-    return host_park(context, wait_ms, cancel, error);
+    const struct services *services = context;
+    int status = host_park(services->host, wait_ms, cancel, error);
+    if (!status)
+        downloads_hold(services->downloads, true);
+    return status;
 }
 
 static bool open_gate(void *context)
 {
-    return host_unpark(context);
+    const struct services *services = context;
+    downloads_hold(services->downloads, false);
+    return host_unpark(services->host);
 }
 
 static int make_room(void *context, uint64_t bytes, bool unload_current, struct error *error)
 {
-    return host_make_room(context, bytes, unload_current, error);
+    const struct services *services = context;
+    return host_make_room(services->host, bytes, unload_current, error);
 }
 
 static void restore(void *context)
 {
-    host_restore(context);
+    const struct services *services = context;
+    host_restore(services->host);
 }
 
 /* ---- names ---- */
@@ -63,7 +72,7 @@ int serve_profile_open(struct serve_profile *out, struct services *services, str
                               .open = open_gate,
                               .make_room = make_room,
                               .restore = restore,
-                              .context = services->host};
+                              .context = services};
     const struct jobs_options options = {.store = store,
                                          .why_unsaved = why,
                                          .data_folder = folder,

@@ -12,8 +12,8 @@ struct serve_profile {
     struct gate gate;
 };
 
-/* Sets services->jobs. services->host must be open; store and folder are NULL where there is no database, why
- * says why then. `out` must outlive the jobs. */
+/* Sets services->jobs. services->host and downloads must be open; store and folder are NULL where there is no
+ * database, why says why then. `out` must outlive the jobs. */
 int serve_profile_open(struct serve_profile *out, struct services *services, struct store *store,
                        const char *folder, const char *why, struct error *error);
 /* Cancels what runs and what waits to, without waiting for it: handlers that wait for a run come to an end.

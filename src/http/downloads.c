@@ -167,9 +167,7 @@ static void get_events(struct http_exchange *exchange)
 
 static const struct http_route routes[] = {
     {"POST", "/api/models/download", post_download,
-     "Fetches a model from the hub in the background, after a look at whether it can be run and fits; one "
-     "that "
-     "was begun before goes on",
+     "Fetches a model from the hub in the background, if it can be run and fits; what was begun goes on",
      "DownloadRequest", "202 Download", 0, false},
     {"GET", "/api/models/downloads", get_downloads, "Downloads since the server was started, oldest first",
      NULL, "DownloadList", 0, false},
@@ -178,10 +176,8 @@ static const struct http_route routes[] = {
      "Cancels a download (what has come stays, until the model is deleted); one that is over is forgotten",
      NULL, "Download", 0, false},
     {"GET", DOWNLOAD "/events", get_events,
-     "The download as server-sent events whenever something has changed: \"progress\", and \"end\" when it "
-     "is "
-     "over",
-     NULL, NULL, 0, false},
+     "The download as server-sent events when something has changed: \"progress\", at last \"end\"", NULL,
+     NULL, 0, false},
     {"POST", DOWNLOAD "/pause", post_pause, "Pauses a download", "Empty", "Download", 0, false},
     {"POST", DOWNLOAD "/resume", post_resume,
      "Goes on with a download that was paused, cancelled or has failed; nothing is fetched twice", "Empty",

@@ -15,6 +15,8 @@
 #include "platform/clock.h"
 #include "service/downloads_internal.h"
 
+enum { HOLD_WAIT_MS = 1000 };
+
 /* ---- with the lock held ---- */
 
 bool download_is_over(const struct download *job)
@@ -118,6 +120,23 @@ void downloads_stop(struct downloads *downloads)
     pthread_mutex_lock(&downloads->lock);
     downloads->stopping = true;
     pthread_cond_broadcast(&downloads->changed);
+    pthread_mutex_unlock(&downloads->lock);
+}
+
+void downloads_hold(struct downloads *downloads, bool held)
+{
+    if (!downloads)
+        return;
+    const struct timespec until = clock_in_ms(HOLD_WAIT_MS);
+    int failed = 0;
+    pthread_mutex_lock(&downloads->lock);
+    downloads->held = held;
+    for (size_t i = 0; i < downloads->n_jobs; i++)
+        if (is_running(downloads->jobs[i]))
+            download_tell(downloads->jobs[i]); /* its note */
+    pthread_cond_broadcast(&downloads->changed);
+    while (held && !downloads->resting && !downloads->stopping && !failed)
+        failed = clock_cond_wait(&downloads->changed, &downloads->lock, &until);
     pthread_mutex_unlock(&downloads->lock);
 }
 
@@ -323,6 +342,7 @@ static int change(struct downloads *downloads, const char *id, bool may_forget,
     bool forgets = !status && may_forget && download_is_over(downloads->jobs[index]);
     if (!status && !forgets)
         status = how(downloads->jobs[index], error);
+    pthread_cond_broadcast(&downloads->changed); /* the thread may rest */
     if (!status)
         status = reply(downloads->jobs[index], out, error);
     if (!status && forgets)

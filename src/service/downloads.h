@@ -41,6 +41,10 @@ void downloads_stop(struct downloads *downloads);
 /* Stops, and waits for the thread. NULL is legal. */
 void downloads_close(struct downloads *downloads);
 
+/* While it is held nothing is fetched or checked: a profiling run measures, and a hash takes a core. Returns
+ * when the thread rests (after a second at most), or at once when not held. NULL is legal. */
+void downloads_hold(struct downloads *downloads, bool held);
+
 /* Every job is {"id", "model", "state", "forced", "done_bytes", "total_bytes", "bytes_per_second", "eta_s",
  * "file", "files_done", "files", "judgement", "note", "error": {"code", "message"} | null, "created"}, a new
  * reference. state: "queued", "listing" (asking the hub), "fetching", "verifying", "paused", "complete",

@@ -53,6 +53,8 @@ struct downloads {
     size_t n_jobs;
     uint64_t last_turn, last_version, wakes;
     bool stopping;
+    bool held;    /* somebody measures */
+    bool resting; /* the thread does nothing, and will not while it is held */
 };
 
 /* With the lock held. */

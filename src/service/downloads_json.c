@@ -33,6 +33,8 @@ static void put_sizes(struct figures *figures, json_t *o, const struct download 
 
 static const char *note_of(const struct download *download)
 {
+    if (download->owner->held && !download_is_over(download) && download->state != DOWNLOAD_PAUSED)
+        return "a profiling run measures: waiting until it has";
     return download->state != DOWNLOAD_FETCHING && download->state != DOWNLOAD_LISTING ? NULL
            : download->phase == HUB_WAITING ? "another program downloads this file: waiting for it"
            : download->phase == HUB_PAUSING ? "the hub asks to wait, or does not answer: trying again soon"

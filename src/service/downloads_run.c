@@ -10,6 +10,19 @@
 
 static const uint64_t TELL_NS = 250000000;
 
+/* With the lock held: until nobody measures, or the wait has become pointless. */
+static void rest(struct downloads *downloads, const struct download *job)
+{
+    while (downloads->held && !downloads->stopping && (!job || job->wish == DOWNLOAD_GO_ON)) {
+        if (!downloads->resting) {
+            downloads->resting = true;
+            pthread_cond_broadcast(&downloads->changed);
+        }
+        pthread_cond_wait(&downloads->changed, &downloads->lock);
+    }
+    downloads->resting = false;
+}
+
 static bool on_progress(void *context, const struct hub_progress *progress)
 {
     struct download *job = context;
@@ -34,6 +47,7 @@ static bool on_progress(void *context, const struct hub_progress *progress)
     snprintf(job->file, sizeof job->file, "%s", progress->file ? progress->file : "");
     if (told || clock_now_ns() - job->told_ns >= TELL_NS)
         download_tell(job);
+    rest(downloads, job);
     bool go_on = job->wish == DOWNLOAD_GO_ON && !downloads->stopping;
     pthread_mutex_unlock(&downloads->lock);
     return go_on;
@@ -123,9 +137,12 @@ void *downloads_work(void *context)
     struct downloads *downloads = context;
     pthread_mutex_lock(&downloads->lock);
     while (!downloads->stopping) {
-        struct download *job = next_job(downloads);
+        rest(downloads, NULL);
+        struct download *job = downloads->stopping ? NULL : next_job(downloads);
         if (!job) {
+            downloads->resting = true;
             pthread_cond_wait(&downloads->changed, &downloads->lock);
+            downloads->resting = false;
             continue;
         }
         struct hub_result result = {.n_files = 0};

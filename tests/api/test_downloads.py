@@ -7,6 +7,7 @@ import pytest
 from conftest import BUILTIN, events, wait_for
 from hub_server import Hub, Repository
 from pulling import MB, builtin_files, every, model_files, set_status, slowly, snapshot
+from test_profiling import LONG, begin, cancel
 
 REPO = "org/name"
 OVER = ("complete", "failed", "cancelled")
@@ -41,6 +42,9 @@ class Downloads:
             return job["state"] in states and job
 
         return wait_for(reached, f"a download to be {states}", 60)
+
+    def wait_for_note(self, id, note):
+        wait_for(lambda: self.get(id)["note"] == note, f"the note {note!r}", 60)
 
     def delete(self, model):
         return self.server.request("DELETE", f"/api/models/{urllib.parse.quote(model, safe='')}")
@@ -149,6 +153,24 @@ def test_progress_comes_as_events(shop, schemas):
 
 
 # ---- pausing, cancelling, waiting in line ----
+
+
+def test_a_profiling_run_is_left_in_peace(shop):
+    id, _ = begin_slowly(shop)
+    run = begin(shop.server, **LONG | {"model_name": "builtin"})
+    measuring = "a profiling run measures: waiting until it has"
+    shop.wait_for_note(id, measuring)
+    assert shop.ask(id, "pause").status_code == 200  # heard while it rests
+    shop.wait(id, "paused")
+    assert shop.ask(id, "resume").status_code == 200
+    shop.wait_for_note(id, measuring)
+    cancel(shop.server, run)
+    shop.wait_for_note(id, None)
+    shop.hub.fault = lambda request: None
+    assert shop.ask(id, "pause").status_code == 200  # the slow connections end
+    shop.wait(id, "paused")
+    assert shop.ask(id, "resume").status_code == 200
+    shop.wait(id, "complete")
 
 
 def test_pause_and_resume_fetch_nothing_twice(shop, problem):

@@ -148,7 +148,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Fetches a model from the hub in the background, after a look at whether it can be run and fits; one that was begun before goes on */
+        /** Fetches a model from the hub in the background, if it can be run and fits; what was begun goes on */
         post: operations["post_api_models_download"];
         delete?: never;
         options?: never;
@@ -198,7 +198,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The download as server-sent events whenever something has changed: "progress", and "end" when it is over */
+        /** The download as server-sent events when something has changed: "progress", at last "end" */
         get: operations["get_api_models_downloads_id_events"];
         put?: never;
         post?: never;
@@ -2319,7 +2319,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Fetches a model from the hub in the background, after a look at whether it can be run and fits; one that was begun before goes on */
+            /** @description Fetches a model from the hub in the background, if it can be run and fits; what was begun goes on */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -2441,7 +2441,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The download as server-sent events whenever something has changed: "progress", and "end" when it is over */
+            /** @description The download as server-sent events when something has changed: "progress", at last "end" */
             200: {
                 headers: {
                     [name: string]: unknown;
