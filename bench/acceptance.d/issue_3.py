@@ -12,11 +12,16 @@ import socket
 import statistics
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "faults"))
+from conditions import Group  # noqa: E402
 
 CLIENTS = 64
 LOAD_SECONDS = int(os.environ.get("LLMIND_LOAD_SECONDS", "600"))
@@ -453,8 +458,13 @@ def barriers(run):
 # ---- processes that die ----
 
 def deaths(run):
-    """The worker killed, crashed by its hook, and out of memory, in the middle of 8 streams."""
-    results = []
+    """The worker killed, faulting, out of memory (a control group of its own; root) and crashed by its hook, amid 8 streams."""
+    results, group = [], Group("memory")
+    group.memory(1 << 16)
+
+    def starve(server):
+        """The kernel itself kills it, at the next page that it needs."""
+        (group.path / "cgroup.procs").write_text(str(server.worker()))
 
     def eight_streams(server, kill):
         process = start_load(run, server, 8, 0, requests=1, max_tokens=1500, ignore_eos=True)
@@ -466,10 +476,15 @@ def deaths(run):
                         "parent_lives": server.process.poll() is None, "answers_again": again[1] > 0})
 
     with Server(run) as server:
-        for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGKILL):
+        for number in (signal.SIGKILL, signal.SIGSEGV):
             eight_streams(server, lambda s, n=number: os.kill(s.worker(), n))
-    ok = all(r["ended_with_error"] == 8 and r["parent_lives"] and r["answers_again"] for r in results)
-    return {"passed": ok, "samples": results}
+        eight_streams(server, starve)
+    starved = "oom_kill 1" in (group.path / ("memory.events" if group.v2 else "memory.oom_control")).read_text()
+    group.remove()
+    with Server(run, env={"LLMIND_TEST_WORKER_CRASH_AFTER": "400"}) as server:
+        eight_streams(server, lambda s: None)
+    ok = starved and all(r["ended_with_error"] == 8 and r["parent_lives"] and r["answers_again"] for r in results)
+    return {"passed": ok, "out_of_memory_by_the_kernel": starved, "samples": results}
 
 
 def killed_parent(run):
