@@ -96,7 +96,9 @@ def test_cancel_in_the_middle_keeps_what_was_measured(server, page):
 
 
 def test_reload_in_the_middle_and_after_and_a_second_window(server, page, context):
-    set_up(page, prompts=["Say hello.", "Say goodbye."], maxTokens="64")
+    # a run that lasts while two pages load: one of two prompts alone was over in 2.8 s
+    set_up(page, prompts=["Say hello.", "Say goodbye."], maxTokens="256",
+           chosen=["baseline", "short_response", "long_response", "threads"])
     open_page(page, server)
     run_id = begin(page)
     expect(page.locator(RUN)).to_contain_text(re.compile(r"[1-9]\d*\smeasurement"), timeout=PATIENCE_MS)
