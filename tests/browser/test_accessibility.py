@@ -25,7 +25,7 @@ def violations(page, rules=None):
     return page.evaluate("""async (rules) => {
         for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
         const ending = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime < Infinity);
-        await Promise.allSettled(ending.map((one) => one.finished)); // new colours fade in, if only for a millisecond
+        await Promise.allSettled(ending.map((one) => one.finished)); // what appears does so in a millisecond
         const { violations } = await axe.run(document, {
             ...(rules ? { runOnly: { type: 'rule', values: rules } } : {}), resultTypes: ['violations'], iframes: false,
         });

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from playwright.sync_api import expect
-from serving import BUILTIN, PROGRAM
+from serving import BUILTIN, PROGRAM, wait_for
 
 PATIENCE_MS = 120_000
 LINE = re.compile(r"^\d+\stokens?\s·\s[\d.,\u202f\s]+k?tok/s\s·\sTTFT\s[\d.,\u202f]+\sm?s\s·\scached\s\d+")
@@ -285,13 +285,39 @@ def test_a_link_to_nothing_says_so(server, page):
 # ---- what the server tells on the way ----
 
 
+def test_a_dialog_that_closes_takes_the_focus_from_nobody(page):
+    """Its close event comes late: who has gone on to the question meanwhile would press the button that opens it again."""
+    page.goto("/chat")
+    page.get_by_role("button", name="Options").click()
+    dialog = page.get_by_role("dialog", name="Options")
+    expect(dialog).to_be_visible()
+    page.evaluate("""() => new Promise((after) => {
+        document.querySelector('dialog[open]').addEventListener('close', () => requestAnimationFrame(after));
+        document.querySelector('dialog[open]').close();
+        document.querySelector('main textarea').focus();
+    })""")
+    expect(dialog).to_be_hidden()
+    expect(question(page)).to_be_focused()
+    page.get_by_role("button", name="Options").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Options")).to_be_focused()
+
+
 def test_waiting_for_a_profile_can_be_stopped_and_gives_the_question_back(server, page):
-    run = server.post("/api/profiling/runs", {"quick_mode": True, "max_tokens": 64}).json()["run_id"]
+    run = server.post("/api/profiling/runs", {"repeats": 20, "max_tokens": 200, "configurations": []}).json()["run_id"]
+    waiting, stopped = page.get_by_text("A profiling run is measuring."), page.get_by_role("status").get_by_text("Stopped.")
     try:
-        page.goto("/chat")
-        ask(page, "Am I in the way?")
-        expect(page.get_by_text("A profiling run is measuring.")).to_be_visible(timeout=PATIENCE_MS)
-        page.get_by_role("button", name="Stop").click()
+        for _ in range(20):  # until one comes, and is stopped, while a repeat is timed
+            page.goto("/chat")
+            wait_for(lambda: server.get("/api/performance").json()["phase"] == "parked", "a timed repeat")
+            ask(page, "Am I in the way?")
+            expect(waiting.or_(answers(page))).to_be_visible(timeout=PATIENCE_MS)
+            if not waiting.is_visible():
+                continue
+            page.get_by_role("button", name="Stop").click()
+            expect(stopped.or_(answers(page))).to_be_visible(timeout=PATIENCE_MS)
+            if stopped.is_visible():
+                break
         expect(question(page)).to_have_value("Am I in the way?")
     finally:
         server.request("DELETE", f"/api/profiling/runs/{run}")

@@ -22,7 +22,7 @@ import pytest
 
 __all__ = [  # what every conftest.py hands on: constants, helpers, fixtures
     "BUILD", "BUILTIN", "PATIENCE_S", "PROGRAM", "ROOT", "SANITIZED", "Server", "clean_environment", "events", "finish", "problem",
-    "schemas", "server", "start_server", "wait_for",
+    "pytest_runtest_makereport", "schemas", "server", "start_server", "wait_for",
 ]  # fmt: skip
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -30,6 +30,7 @@ BUILD = pathlib.Path(os.environ.get("LLMIND_BUILD_DIR", ROOT / "build"))
 SANITIZED = BUILD.name in ("build-asan", "build-tsan")  # some ten or thirty times as slow
 PROGRAM = BUILD / "llmind"
 BUILTIN = ROOT / "models" / "builtin"
+LOG_LINES = 25
 PATIENCE_S = 300  # for a slow machine or a sanitizer; nothing waits that long on a healthy one
 
 
@@ -52,6 +53,8 @@ def wait_for(condition, what="a condition", seconds=PATIENCE_S):
 
 
 class Server:
+    running = []  # those that a fixture has not yet ended
+
     def __init__(self, folder, *arguments, env=None):
         assert PROGRAM.exists(), f"{PROGRAM} is not built (make build, or set LLMIND_BUILD_DIR)"
         self.folder = pathlib.Path(folder)
@@ -73,6 +76,7 @@ class Server:
             self.client = httpx.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False)
             if "--no-preload" not in arguments:
                 wait_for(self._ready, "the model to be loaded")
+            self.running.append(self)
         except BaseException:
             self.process.kill()
             self.process.wait()
@@ -154,7 +158,19 @@ class Server:
             raise AssertionError(f"the server did not stop within {seconds} s:\n{self.log}") from None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows the last that its servers said."""
+    report = yield
+    if report.failed:
+        for one in Server.running:
+            lines = [line for line in one.log.splitlines() if " path=/assets/" not in line]
+            report.sections.append((f"log of the server {one.pid}", "\n".join(lines[-LOG_LINES:])))
+    return report
+
+
 def finish(server):
+    Server.running.remove(server)
     running = server.process.poll() is None
     code = server.stop()
     assert not running or code == 0, f"the server ended with {code}:\n{server.log}"
