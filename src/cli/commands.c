@@ -33,6 +33,7 @@ static const struct command commands[] = {
     {"list", cli_list, "models on this machine"},
     {"show", cli_show, "what a model is made of, and what a token of it costs"},
     {"rm", cli_rm, "delete a downloaded model"},
+    {"convert", cli_convert, "make an MLX checkpoint, quantized, of a published one"},
     {"synth", cli_synth, "write a random-weight model of a real shape"},
     {"worker", cli_worker, NULL},
     {"lab", cli_lab, NULL},

@@ -8,6 +8,7 @@ int cli_generate(int argc, char **argv);
 int cli_chat(int argc, char **argv);
 int cli_profile(int argc, char **argv);
 int cli_compare(int argc, char **argv);
+int cli_convert(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_estimate(int argc, char **argv);
 int cli_eval(int argc, char **argv);

@@ -4,12 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/session.h"
-#include "platform/clock.h"
+#include "cli/written.h"
 #include "synth/synth.h"
 
 enum {
@@ -46,25 +45,6 @@ static const char *about(void)
     return text;
 }
 
-struct progress {
-    uint64_t start_ns, shown_ns;
-    bool shown;
-};
-
-static bool on_progress(void *context, uint64_t done, uint64_t total)
-{
-    struct progress *progress = context;
-    uint64_t now = clock_now_ns();
-    if (isatty(STDERR_FILENO) && now - progress->shown_ns > UINT64_C(200000000)) {
-        double seconds = (double)(now - progress->start_ns) * 1e-9;
-        fprintf(stderr, "\r%5.1f %%  %.2f of %.2f GB, %.2f GB/s ", 100.0 * (double)done / (double)total,
-                (double)done * 1e-9, (double)total * 1e-9, (double)done * 1e-9 / seconds);
-        progress->shown_ns = now;
-        progress->shown = true;
-    }
-    return atomic_load(&cli_interrupts) == 0;
-}
-
 static int print_json(const struct synth_options *synth, const char *folder,
                       const struct synth_report *report, double seconds)
 {
@@ -82,14 +62,12 @@ static int write_model(const struct synth_options *synth, const char *folder, bo
 {
     struct error error = {0};
     struct synth_report report;
-    struct progress progress = {.start_ns = clock_now_ns()};
-    cli_catch_interrupts();
-    int result = synth_write(synth, folder, on_progress, &progress, &report, &error);
-    if (progress.shown)
-        fprintf(stderr, "\r%60s\r", "");
+    struct written written;
+    written_begin(&written);
+    int result = synth_write(synth, folder, written_progress, &written, &report, &error);
+    double seconds = written_end(&written);
     if (result)
         return cli_failed("synth", &error);
-    double seconds = (double)(clock_now_ns() - progress.start_ns) * 1e-9;
     if (json)
         return print_json(synth, folder, &report, seconds);
     printf("%s: %s, %.3f B parameters, %.3f GB in %" PRIu32 " file%s, written in %.1f s (%.2f GB/s)\n",

@@ -21,6 +21,25 @@ static const struct mode *find_mode(const char *name)
     return NULL;
 }
 
+bool quantization_mode(const char *name, enum weight_format *format, uint32_t *bits, uint32_t *group_size)
+{
+    const struct mode *mode = find_mode(name);
+    if (!mode)
+        return false;
+    *format = mode->format;
+    *bits = mode->bits;
+    *group_size = mode->group_size;
+    return true;
+}
+
+const char *quantization_mode_name(enum weight_format format)
+{
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (modes[i].format == format)
+            return modes[i].name;
+    return "";
+}
+
 bool quantization_exists(enum weight_format format, uint32_t bits, uint32_t group_size)
 {
     if (format == WEIGHT_AFFINE)

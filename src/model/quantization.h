@@ -39,6 +39,12 @@ enum quantization_choice {
 enum quantization_choice quantization_of(const struct quantization *quantization, const char *module,
                                          enum weight_format *format, uint32_t *bits, uint32_t *group_size);
 
+/* A mode of config.json ("affine", "mxfp4", ...) with the bits and the group size it has where none are
+ * given; false: there is none of that name. */
+bool quantization_mode(const char *name, enum weight_format *format, uint32_t *bits, uint32_t *group_size);
+/* The mode's name; "" for a format that is none. */
+const char *quantization_mode_name(enum weight_format format);
+
 /* True for combinations that exist: affine 2/3/4/5/6/8 bits in groups of 32/64/128, mxfp4 4/32, mxfp8 8/32,
  * nvfp4 4/16. */
 bool quantization_exists(enum weight_format format, uint32_t bits, uint32_t group_size);

@@ -6,7 +6,7 @@
 #include "base/checked.h"
 #include "model/json_file.h"
 
-enum { LENGTH_BYTES = 8, NAME_MAX_BYTES = 1024 };
+enum { LENGTH_BYTES = 8 };
 
 static const struct {
     const char *name;
@@ -89,7 +89,7 @@ static int read_offsets(const struct reader *reader, const json_t *entry, struct
 static int read_tensor(const struct reader *reader, const char *name, const json_t *entry,
                        struct tensor *tensor)
 {
-    if (name[0] == '\0' || strlen(name) > NAME_MAX_BYTES)
+    if (name[0] == '\0' || strlen(name) > SAFETENSORS_MAX_NAME)
         return fail(reader, name, "the name is empty or too long");
     if (!json_is_object(entry))
         return fail(reader, name, "the entry is not an object");

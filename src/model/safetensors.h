@@ -16,7 +16,12 @@
 #include "base/error.h"
 #include "platform/file.h"
 
-enum { TENSOR_MAX_DIMS = 8, SAFETENSORS_MAX_HEADER = 64 * 1024 * 1024, SAFETENSORS_MAX_TENSORS = 262144 };
+enum {
+    TENSOR_MAX_DIMS = 8,
+    SAFETENSORS_MAX_HEADER = 64 * 1024 * 1024,
+    SAFETENSORS_MAX_TENSORS = 262144,
+    SAFETENSORS_MAX_NAME = 1024 /* bytes of a name */
+};
 
 enum tensor_type {
     TENSOR_BOOL,

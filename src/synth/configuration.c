@@ -5,26 +5,8 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "output/json.h"
 #include "synth/vocabulary.h"
-
-/* Takes the object, also when it is NULL: jansson hands allocation failures down as NULL. */
-static int write_object(const struct synth_folder *folder, const char *name, json_t *object,
-                        struct error *error)
-{
-    if (!object)
-        return error_memory(error, name, 0);
-    FILE *file = folder_create(folder, name, error);
-    int result = file ? 0 : ERROR_IO;
-    if (file) {
-        int failed = json_dumpf(object, file, JSON_INDENT(4) | JSON_SORT_KEYS);
-        fputc('\n', file);
-        result = folder_close_file(file, name, error);
-        if (failed && !result)
-            result = error_set(error, ERROR_IO, "cannot write %s", name);
-    }
-    json_decref(object);
-    return result;
-}
 
 static json_t *eos_ids(const struct synth_shape *shape)
 {
@@ -97,7 +79,7 @@ static void set_quantization(json_t *config, const struct synth_shape *shape,
     json_object_set_new(config, "quantization_config", quantization);
 }
 
-int configuration_write_model(const struct synth_folder *folder, const struct synth_shape *shape,
+int configuration_write_model(const struct output_folder *folder, const struct synth_shape *shape,
                               const struct synth_format *format, struct error *error)
 {
     bool qwen = !synth_family_has_bos(shape->family);
@@ -119,7 +101,7 @@ int configuration_write_model(const struct synth_folder *folder, const struct sy
     set_rope(config, shape);
     set_family(config, shape);
     set_quantization(config, shape, format);
-    return write_object(folder, "config.json", config, error);
+    return output_json(folder, "config.json", config, true, error);
 }
 
 /* ---- generation_config.json, tokenizer_config.json ---- */
@@ -146,7 +128,7 @@ static const char qwen_template[] =
     "{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}";
 
-static int write_tokenizer_config(const struct synth_folder *folder, const struct synth_shape *shape,
+static int write_tokenizer_config(const struct output_folder *folder, const struct synth_shape *shape,
                                   struct error *error)
 {
     bool bos = synth_family_has_bos(shape->family);
@@ -166,10 +148,10 @@ static int write_tokenizer_config(const struct synth_folder *folder, const struc
                                "PreTrainedTokenizerFast", "clean_up_tokenization_spaces", 0,
                                "model_max_length", (int)shape->max_context, "eos_token", eos, "bos_token",
                                bos ? first : NULL, "chat_template", chat, "pad_token", bos ? NULL : first);
-    return write_object(folder, "tokenizer_config.json", config, error);
+    return output_json(folder, "tokenizer_config.json", config, true, error);
 }
 
-int configuration_write_text(const struct synth_folder *folder, const struct synth_shape *shape,
+int configuration_write_text(const struct output_folder *folder, const struct synth_shape *shape,
                              struct error *error)
 {
     bool qwen = !synth_family_has_bos(shape->family);
@@ -178,6 +160,6 @@ int configuration_write_text(const struct synth_folder *folder, const struct syn
                   eos_ids(shape), "do_sample", 1, "temperature", 0.6, "top_p", qwen ? 0.95 : 0.9);
     if (generation && qwen)
         json_object_set_new(generation, "top_k", json_integer(20));
-    int result = write_object(folder, "generation_config.json", generation, error);
+    int result = output_json(folder, "generation_config.json", generation, true, error);
     return result ? result : write_tokenizer_config(folder, shape, error);
 }

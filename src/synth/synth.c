@@ -2,19 +2,19 @@
  * config.json comes last: a folder without it is no model to anybody, even if it were found half done. */
 #include "synth/synth.h"
 
+#include "output/folder.h"
+#include "output/shards.h"
 #include "synth/checkpoint.h"
 #include "synth/configuration.h"
-#include "synth/folder.h"
 #include "synth/format.h"
 #include "synth/shape.h"
 #include "synth/tensor.h"
 #include "synth/vocabulary.h"
 
 enum { MAX_LAYERS = 512 };
-static const uint64_t SHARD_BYTES = UINT64_C(5) << 30; /* mlx-lm's */
-static const uint64_t OTHER_FILES_BYTES = 32 << 20;    /* tokenizer.json, mostly */
+static const uint64_t OTHER_FILES_BYTES = 32 << 20; /* tokenizer.json, mostly */
 
-static int write_tokenizer(const struct synth_folder *folder, const struct synth_shape *shape,
+static int write_tokenizer(const struct output_folder *folder, const struct synth_shape *shape,
                            struct error *error)
 {
     FILE *file = folder_create(folder, "tokenizer.json", error);
@@ -25,13 +25,13 @@ static int write_tokenizer(const struct synth_folder *folder, const struct synth
     return result ? result : closed;
 }
 
-static int write_files(struct synth_folder *folder, const struct synth_shape *shape,
+static int write_files(struct output_folder *folder, const struct synth_shape *shape,
                        const struct synth_format *format, const struct synth_tensors *tensors,
                        synth_progress progress, void *context, uint32_t *n_files, struct error *error)
 {
     int result = folder_check_space(folder, tensors->bytes + OTHER_FILES_BYTES, error);
     if (!result)
-        result = checkpoint_write(folder, tensors, SHARD_BYTES, progress, context, n_files, error);
+        result = checkpoint_write(folder, tensors, OUTPUT_SHARD_BYTES, progress, context, n_files, error);
     if (!result)
         result = write_tokenizer(folder, shape, error);
     if (!result)
@@ -49,7 +49,7 @@ int synth_write(const struct synth_options *options, const char *path, synth_pro
     struct synth_shape shape;
     struct synth_format format;
     struct synth_tensors tensors = {0};
-    struct synth_folder folder = {.lock = -1};
+    struct output_folder folder = {.lock = -1};
     uint32_t n_files = 0;
 
     int result = synth_shape_find(options->shape, &shape, error);

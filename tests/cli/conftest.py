@@ -11,7 +11,7 @@ BUILD = pathlib.Path(os.environ.get("LLMIND_BUILD_DIR", ROOT / "build"))
 PROGRAM = BUILD / "llmind"
 BUILTIN = ROOT / "models" / "builtin"
 
-COMMANDS = ["serve", "chat", "generate", "profile", "compare", "bench", "doctor", "estimate", "eval", "guide", "history", "list", "pull", "rm", "show", "synth", "system"]
+COMMANDS = ["serve", "chat", "generate", "profile", "compare", "bench", "convert", "doctor", "estimate", "eval", "guide", "history", "list", "pull", "rm", "show", "synth", "system"]
 
 
 @pytest.fixture

@@ -275,7 +275,7 @@ static void test_unstacked_experts(void **state)
     fixture_text(&fixture, "config.json",
                  "{\"model_type\":\"qwen3_moe\"," FIXTURE_DIMENSIONS "," FIXTURE_MOE "}");
     assert_int_equal(fixture_open_and_use(&fixture, &error), ERROR_UNSUPPORTED);
-    assert_non_null(strstr(error.message, "mlx_lm.convert"));
+    assert_non_null(strstr(error.message, "llmind convert"));
     /* with every layer named in mlp_only_layers the same tensors are a dense model, but for the extra one */
     fixture_text(&fixture, "config.json",
                  "{\"model_type\":\"qwen3_moe\"," FIXTURE_DIMENSIONS

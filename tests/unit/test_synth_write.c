@@ -195,7 +195,7 @@ static void cuts_shards(void **state)
     struct synth_shape shape;
     struct synth_format format;
     struct synth_tensors tensors;
-    struct synth_folder folder;
+    struct output_folder folder;
     uint32_t n_files = 0;
     assert_int_equal(synth_shape_find("tiny-llama", &shape, NULL), 0);
     assert_int_equal(synth_format_parse(NULL, 4, 64, &format, NULL), 0);
@@ -219,7 +219,7 @@ static void cuts_shards(void **state)
 static void two_writers_do_not_mix(void **state)
 {
     struct scratch *scratch = *state;
-    struct synth_folder first, second;
+    struct output_folder first, second;
     struct error error;
     assert_int_equal(folder_begin(&first, scratch->model, &error), 0);
     assert_int_equal(folder_begin(&second, scratch->model, &error), ERROR_BUSY);

@@ -175,11 +175,11 @@ static void check_stacked(struct decoder *decoder)
     char path[PATH_CAPACITY];
     module_path(decoder, "mlp.experts.0.gate_proj", path);
     if (decoder->weights->status == 0 && weights_have(decoder->weights, path, "weight"))
-        decoder->weights->status = error_set(
-            decoder->weights->error, ERROR_UNSUPPORTED,
-            "the experts' weights are stored one by one (%s); convert the model with mlx_lm.convert, "
-            "which stacks them",
-            path);
+        decoder->weights->status =
+            error_set(decoder->weights->error, ERROR_UNSUPPORTED,
+                      "the experts' weights are stored one by one (%s); `llmind convert` makes a model "
+                      "of it that has them stacked",
+                      path);
 }
 
 static void write_experts(struct decoder *decoder, const struct decoder_rows *rows)

@@ -1,6 +1,6 @@
 /* The partial folder is locked while it is written, so that two calls for one target do not mix their files.
  * A lock belongs to the open folder: it is gone when the process is, whatever ended it. */
-#include "synth/folder.h"
+#include "output/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -60,7 +60,7 @@ static int check_target(const char *target, struct error *error)
     return 0;
 }
 
-int folder_begin(struct synth_folder *folder, const char *target, struct error *error)
+int folder_begin(struct output_folder *folder, const char *target, struct error *error)
 {
     folder->lock = -1;
     size_t length = strlen(target);
@@ -93,7 +93,7 @@ int folder_begin(struct synth_folder *folder, const char *target, struct error *
     return 0;
 }
 
-int folder_check_space(const struct synth_folder *folder, uint64_t bytes, struct error *error)
+int folder_check_space(const struct output_folder *folder, uint64_t bytes, struct error *error)
 {
     struct statvfs status;
     if (statvfs(folder->partial, &status))
@@ -105,7 +105,7 @@ int folder_check_space(const struct synth_folder *folder, uint64_t bytes, struct
     return 0;
 }
 
-FILE *folder_create(const struct synth_folder *folder, const char *name, struct error *error)
+FILE *folder_create(const struct output_folder *folder, const char *name, struct error *error)
 {
     int descriptor = openat(folder->lock, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "wb");
@@ -127,7 +127,7 @@ int folder_close_file(FILE *file, const char *name, struct error *error)
     return 0;
 }
 
-int folder_commit(struct synth_folder *folder, struct error *error)
+int folder_commit(struct output_folder *folder, struct error *error)
 {
     if (rename(folder->partial, folder->target)) /* replaces an empty folder */
         return error_set(error, ERROR_IO, "cannot rename %s to %s: %s", folder->partial, folder->target,
@@ -137,7 +137,7 @@ int folder_commit(struct synth_folder *folder, struct error *error)
     return 0;
 }
 
-void folder_abandon(struct synth_folder *folder)
+void folder_abandon(struct output_folder *folder)
 {
     if (folder->lock < 0)
         return;
