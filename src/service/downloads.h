@@ -45,10 +45,11 @@ void downloads_close(struct downloads *downloads);
  * when the thread rests (after a second at most), or at once when not held. NULL is legal. */
 void downloads_hold(struct downloads *downloads, bool held);
 
-/* Every job is {"id", "model", "state", "forced", "done_bytes", "total_bytes", "bytes_per_second", "eta_s",
- * "file", "files_done", "files", "judgement", "note", "error": {"code", "message"} | null, "created"}, a new
- * reference. state: "queued", "listing" (asking the hub), "fetching", "verifying", "paused", "complete",
- * "failed", "cancelled". What is not known is null with its reason; note: why it waits, or null. */
+/* Every job is {"id", "model", "state", "forced", "refused", "done_bytes", "total_bytes", "bytes_per_second",
+ * "eta_s", "file", "files_done", "files", "judgement", "note", "error": {"code", "message"} | null,
+ * "created"}, a new reference. state: "queued", "listing" (asking the hub), "fetching", "verifying",
+ * "paused", "complete", "failed", "cancelled". What is not known is null with its reason; note: why it waits,
+ * or null. */
 
 /* model: "ORG/NAME" or "ORG/NAME@REVISION". Errors: ERROR_INVALID (the name), ERROR_BUSY (enough are waiting
  * already), ERROR_CANCELLED. What the hub and the judgement say comes later, as the job's error. */

@@ -39,6 +39,7 @@ struct download {
     char file[256];
     size_t file_index, n_files; /* n_files 0: not known */
     char judgement[DOWNLOADS_JUDGEMENT];
+    bool refused; /* by that judgement: forced it would be fetched */
     char created[32];
     struct error error;
 };

@@ -64,6 +64,7 @@ json_t *download_json(const struct download *download)
     figures_text(&figures, o, "model", model, "");
     figures_text(&figures, o, "state", states[download->state], "");
     figures_flag(&figures, o, "forced", download->forced);
+    figures_flag(&figures, o, "refused", download->refused);
     put_sizes(&figures, o, download);
     figures_number(&figures, o, "bytes_per_second", fetching ? download->bytes_per_second : (double)NAN, why);
     figures_number(&figures, o, "eta_s", fetching ? download->eta_s : (double)NAN, why);

@@ -65,6 +65,7 @@ static int before(void *context, const struct hub_plan *plan, struct error *erro
                                           forced, judgement, error);
     pthread_mutex_lock(&downloads->lock);
     memcpy(job->judgement, judgement, sizeof judgement);
+    job->refused = status == ERROR_UNSUPPORTED || status == ERROR_LIMIT;
     job->total_bytes = plan->total_bytes;
     job->done_bytes = plan->total_bytes - plan->missing_bytes;
     job->n_files = plan->n_files;
@@ -148,6 +149,7 @@ void *downloads_work(void *context)
         struct hub_result result = {.n_files = 0};
         struct error error = {0};
         bool forced = job->forced;
+        job->refused = false;
         job->phase = HUB_LISTING;
         download_set_state(job, DOWNLOAD_LISTING);
         pthread_mutex_unlock(&downloads->lock);

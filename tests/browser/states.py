@@ -166,8 +166,53 @@ def _chat(page, shelf):
     yield "chat: not there"
 
 
+def downloads():
+    """One download in each state, as the server tells them, oldest first."""
+    def job(number, model, state, **more):
+        figures = {"done_bytes": 412_000_000, "total_bytes": 1_200_000_000, "files_done": 3, "files": 7}
+        unknown = {name: None for name in ("bytes_per_second", "eta_s", "file", "judgement", "note", "error")}
+        return {"id": f"{number:016x}", "model": model, "state": state, "forced": False, "refused": False,
+                "created": "2026-01-01T00:00:00Z"} | figures | unknown | more  # fmt: skip
+
+    far = {"done_bytes": None, "total_bytes": None, "files_done": None, "files": None}
+    return [
+        job(1, "mlx-community/Qwen3-0.6B-4bit", "complete", judgement="qwen3, 4-bit: it needs 612 MB of memory, and fits"),
+        job(2, "org/of-another-kind", "failed", **far, refused=True,
+            error={"code": "unsupported", "message": "not fetched: models of the kind \"mamba9\" cannot be run"}),
+        job(3, "org/gated", "failed", **far, error={"code": "not_found", "message": "org/gated is gated: accept its terms"}),
+        job(4, "mlx-community/a-model-with-a-name-that-is-longer-than-a-telephone-is-wide-4bit@main", "fetching",
+            bytes_per_second=31e6, eta_s=26, file="model.safetensors", judgement="llama, 4-bit: it needs 5.1 GB of memory"),
+        job(5, "org/paused", "paused"),
+        job(6, "org/waiting", "queued", **far, note="a profiling run measures; it goes on afterwards"),
+        job(7, "org/cancelled", "cancelled"),
+    ]  # fmt: skip
+
+
+def _downloads(page):
+    said = downloads()
+    field = page.get_by_role("textbox", name="Name on Hugging Face")
+    field.fill("a name without an owner")
+    expect(page.get_by_text("It must be like")).to_be_visible()
+    yield "models: to download, with a wrong name"
+    field.fill("")
+    hold(page, f"/downloads/{said[3]['id']}/events", sse(("progress", said[3])))
+    page.route("**/api/models/downloads", lambda route: route.fulfill(json={"downloads": said}))
+    go(page, "/settings")
+    heading(page, "Settings", level=1)
+    go(page, "/models")
+    expect(page.get_by_role("progressbar", name="Downloading")).to_be_visible()
+    expect(page.get_by_role("list", name="Downloads").get_by_role("listitem")).to_have_count(len(said))
+    yield "models: downloads in every state"
+    page.unroute("**/api/models/downloads")
+    go(page, "/settings")
+    heading(page, "Settings", level=1)
+    go(page, "/models")
+    expect(page.get_by_role("list", name="Downloads")).to_have_count(0)
+
+
 def _models(page, shelf):
     go(page, "/models")
+    yield from _downloads(page)
     card = page.get_by_role("region", name="second", exact=True)
     expect(card).to_be_visible()
     yield "models: the list"

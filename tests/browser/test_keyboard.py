@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from runs import import_report
 from states import fill
 from test_chat import chat_of, chatterer, endless, finished, question, slow, slow_page, some_text  # noqa: F401 - and fixtures
+from test_results import own  # noqa: F401 - a fixture
 
 from conftest import wait_for
 
@@ -266,6 +267,54 @@ def test_runs_are_filtered_opened_compared_and_deleted(shelf, page):
     press(page, row(shelf.full).get_by_role("link"))
     page.get_by_role("tablist", name="Results").wait_for()
     keeps_focus(page)
+
+
+def test_a_recommendation_is_proved(own, page):  # noqa: F811
+    page.goto(f"/history/{own}")
+    tab_to(page, page.get_by_role("tab", name=re.compile("Metrics")))
+    for _ in range(TABS.index("Analysis")):
+        page.keyboard.press("ArrowRight")
+    card = page.get_by_role("tabpanel").locator(".card").filter(has_text="Use one thread.")
+    press(page, card.get_by_role("button", name="Prove it"))
+    expect(card.get_by_role("progressbar", name="Proving it")).to_be_visible()
+    keeps_focus(page)
+    proof = card.get_by_role("link", name="The run that shows it")
+    expect(proof).to_be_visible(timeout=180_000)
+    keeps_focus(page)
+    if not proof.evaluate("(e) => e === document.activeElement"):
+        tab_to(page, proof)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="What the proof found")).to_be_visible()
+    keeps_focus(page)
+
+
+def test_on_a_phone_runs_and_conversations_are_deleted(shelf, open_context):
+    """With a keyboard at a phone, or a window as narrow as one: what lies beside the page there lies in drawers."""
+    server, page = shelf.server, open_context(viewport={"width": 390, "height": 844}).new_page()
+    run = import_report(server, "quick")
+    chat = server.post("/api/chats", {"title": "Not for ever"}).json()["id"]
+    page.goto("/history")
+    link = page.locator(f'main a[href="/history/{run}"]')
+    actions = page.get_by_role("row").filter(has=page.locator(f'a[href="/history/{run}"]')).get_by_role("button", name=re.compile("^Actions"))
+    press(page, actions)
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    press(page, page.get_by_role("dialog", name="Delete this run?").get_by_role("button", name="Delete"))
+    expect(link).to_have_count(0)
+    keeps_focus(page)
+    assert server.get(f"/api/profiling/runs/{run}").status_code == 404
+
+    page.goto(f"/chat/{chat}")
+    expect(page.get_by_role("heading", name="Not for ever")).to_be_visible()
+    press(page, page.get_by_role("button", name="Conversations"), back=True)
+    drawer = page.get_by_role("dialog", name="Conversations")
+    press(page, drawer.get_by_role("button", name="More for Not for ever"))
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    press(page, page.get_by_role("dialog", name=re.compile("^Delete")).get_by_role("button", name="Delete"))
+    expect(page.get_by_role("link", name=re.compile("Not for ever"))).to_have_count(0)
+    keeps_focus(page)
+    assert server.get(f"/api/chats/{chat}").status_code == 404
 
 
 def test_settings_are_changed_and_put_back(shelf, page):

@@ -1177,6 +1177,8 @@ export interface components {
             model: string;
             /** @description Why it waits. */
             note: string | null;
+            /** @description It failed because it cannot be run here, or does not fit: with "force" it is fetched all the same. */
+            refused: boolean;
             /**
              * @description The last three are over.
              * @enum {unknown}

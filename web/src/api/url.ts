@@ -5,7 +5,7 @@ export function urlOf(pattern: string, path: Record<string, string> = {}, query:
   const url = pattern.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = path[name];
     if (!value) throw new Error(`${pattern} needs a ${name}`);
-    return value.split('/').map(encodeURIComponent).join('/'); // the name of a model has a slash
+    return encodeURIComponent(value); // also the slash that the name of a model has
   });
   const asked = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) if (value != null && value !== '') asked.set(name, String(value));
