@@ -68,14 +68,14 @@ def segments(run):
 def cost(run):
     """Profiling costs the decode 1 % or less: `profile` against `bench`, which samples no sensor, A B B A."""
     model = run.model("qwen3-0.6b", "--bits", "4")
-    ratios, monitor_costs = [], []
+    ratios, monitor_costs = [], []  # quick runs: the nearer the two of a pair are in time, the less the machine changes
 
     def plain():
         row, = json.loads(run.llmind("bench", model, "-p", 0, "-n", 128, "-r", 3, "-o", "json"))
         return statistics.median(row["samples_ts"])
 
     def profiled():
-        report = profile(run, model, "--configurations", "none", "--repeats", 3, "--prompt", "a", "--max-tokens", 8)
+        report = profile(run, model, "--quick", "--configurations", "none", "--prompt", "a", "--max-tokens", 8)
         monitor_costs.append(report["sensors"]["cpu_cost_fraction"])
         return test_of(report, "decode", 0)["summary"]["decode_tokens_per_second"]["median"]
 
