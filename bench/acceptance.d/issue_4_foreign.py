@@ -1,9 +1,11 @@
 """A server that is not ours, measured by us and by GuideLLM in turn.
 
 The server is mlx_lm.server of .venv, one instance for both sides, with its prompt cache off, so that nobody's prompt is
-found in what the other one asked. GuideLLM lives in .venv-bench (scripts/bootstrap bench), and gets prompts and tokenizer
-from local files. Both ask for the same answers to the same prompts, one at a time, each behind a mark of its own
-("[0123] ..."), and the first request of each prompt is a warm-up. Both define the two figures alike, on their own clocks:
+found in what the other one asked. It has the first half of the processors to itself and both clients the other: what a
+client computes beside the answers is not to slow the server down, or the heavier one would measure itself. GuideLLM lives
+in .venv-bench (scripts/bootstrap bench), and gets prompts and tokenizer from local files. Both ask for the same answers to
+the same prompts, one at a time, each behind a mark of its own ("[0123] ..."), and the first request of each prompt is a
+warm-up. Both define the two figures alike, on their own clocks:
   TTFT         from the first byte sent to the first chunk with text: comments that keep the connection alive, a role
                alone and an end without text do not count. (This server closes each connection; ours, opening the next
                one, is inside our TTFT and outside theirs: on a loopback, a tenth of a millisecond.)
@@ -75,6 +77,12 @@ def small_model(run):
     return folder
 
 
+def halves():
+    """The processors of the server, and those of its clients."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return set(cpus[: max(1, len(cpus) // 2)]), set(cpus[len(cpus) // 2 :])
+
+
 class Foreign:
     """mlx_lm.server on a free port."""
 
@@ -88,6 +96,7 @@ class Foreign:
             [program, "--model", model, "--host", "127.0.0.1", "--port", self.url.rpartition(":")[2], "--temp", "0",
              "--prompt-cache-size", "0", "--log-level", "WARNING"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=home,
+            preexec_fn=lambda: os.sched_setaffinity(0, halves()[0]),
             env=os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"})
 
     def __enter__(self):
@@ -121,7 +130,7 @@ def by_llmind(run, server, home):
     told = []
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, text=True,
-                                   env=os.environ | {"XDG_DATA_HOME": str(home)})
+                                   preexec_fn=lambda: os.sched_setaffinity(0, halves()[1]), env=os.environ | {"XDG_DATA_HOME": str(home)})
         for line in process.stderr:
             told.append(line)
             if line.startswith("profile: prefill"):  # the prompts are done: the report of what was measured so far
@@ -152,6 +161,7 @@ def by_guidellm(run, server, home, model):
          "--tokenizer", f"kind=huggingface_auto,model={model}", "--data", f"kind=json_file,path={prompts}",
          "--output", f"kind=json,path={report}"],
         text=True, capture_output=True, timeout=600, cwd=home, stdin=subprocess.DEVNULL,
+        preexec_fn=lambda: os.sched_setaffinity(0, halves()[1]),
         env=os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1",
                           "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
     if done.returncode or not report.exists():

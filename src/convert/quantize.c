@@ -7,8 +7,9 @@
 
 /* Built once for each of these, and chosen when the program is loaded: the loops are plain C that the
  * compiler makes vectors of. (CMakeLists.txt: numbers here are finite, but for what is looked for in their
- * bits.) */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+ * bits.) Not with sanitizers, whose runtimes are not ready when the loader chooses. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) &&                 \
+    !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 #define FOR_EACH_ISA __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define FOR_EACH_ISA

@@ -81,7 +81,8 @@ describe('the options of loading', () => {
 
 describe('the estimate', () => {
   it('is the parts, their sum and what is available', () => {
-    const answer = { memory: { weights_bytes: 5e9, kv_bytes: 1e9, total_bytes: 6e9, available_bytes: 8e9, x: 1 } };
+    const about = { total_bytes: 6e9, first_prompt_bytes: 5.5e9, available_bytes: 8e9, x: 1 };
+    const answer = { memory: { weights_bytes: 5e9, kv_bytes: 1e9, ...about } };
     expect(estimateOf(answer)).toEqual({
       parts: [
         { name: 'Weights', bytes: 5e9 },

@@ -18,7 +18,7 @@ const names: Record<string, string> = {
   program: 'Program',
   other: 'Other',
 };
-const NOT_PARTS = new Set(['total', 'available', 'limit', 'free']);
+const NOT_PARTS = new Set(['total', 'first_prompt', 'available', 'limit', 'free']);
 
 export function estimateOf(answer: unknown): Estimate | null {
   const memory = member(answer, 'memory') ?? answer;
