@@ -321,16 +321,23 @@ def test_live_figures_and_pause(server, page):
 
 
 def test_live_charts_leak_nothing(server, page):
-    """The heap is flat within 5 % over 2 minutes of samples, once the ring of the last minute is full."""
+    """The heap is flat within 5 % over 2 minutes of samples, once the ring of the last minute is full. What leaks grows in
+    every such stretch; what the browser sets up once (compiled code, caches) may fall into one or two of them."""
     feed(page, server, every_ms=10)
     open_page(page, server)
     expect(page.get_by_role("img", name="CPU utilization")).to_be_visible()
-    wait_fed(page, 200)
-    page.evaluate("window.feeding = false")
-    heap, nodes, listeners = footprint(page)
-    page.evaluate("window.feeding = true")
-    wait_fed(page, 240)
-    page.evaluate("window.feeding = false")
-    after = footprint(page)
-    assert after[0] < heap * 1.05, f"heap {heap} → {after[0]}"
-    assert after[1] <= nodes * 1.02 + 10 and after[2] <= listeners + 5, ((nodes, listeners), after[1:])
+
+    def after(samples):
+        page.evaluate("window.feeding = true")
+        wait_fed(page, samples)
+        page.evaluate("window.feeding = false")
+        return footprint(page)
+
+    stretches = [after(200)]
+    while len(stretches) < 4:
+        stretches.append(after(240))
+        (heap, nodes, listeners), now = stretches[-2:]
+        assert now[1] <= nodes * 1.02 + 10 and now[2] <= listeners + 5, stretches
+        if now[0] < heap * 1.05:
+            return
+    raise AssertionError(f"heap, nodes and listeners grow with every 240 samples: {stretches}")
