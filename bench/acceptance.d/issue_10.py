@@ -1,8 +1,11 @@
 """Issue I: models of the hub and their conversion."""
 import json
 import os
+import re
 import statistics
+import subprocess
 import time
+from pathlib import Path
 
 REPEATS = 5
 PIECE = 8 << 20
@@ -40,6 +43,22 @@ def write_rate(path, size):
     return size // PIECE * PIECE / took
 
 
+def memory(run):
+    """Conversion needs the memory of its largest tensor at most: the peak of what is not the files' own pages."""
+    source, target = run.model("llama-3.2-1b", "--bits", "16"), run.work / "converted"
+    largest = 2 * 128256 * 2048  # the embedding, bf16
+    process = subprocess.Popen([run.program, "convert", source, "--bits", "4", target], stdout=subprocess.DEVNULL)
+    peak = 0
+    while process.poll() is None:
+        found = re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+        peak = max(peak, int(found[1]) * 1024 if found else 0)
+        time.sleep(0.005)
+    for path in target.iterdir():
+        path.unlink()
+    target.rmdir()
+    return {"passed": process.returncode == 0 and 0 < peak <= largest, "bar_bytes": largest, "peak_anonymous_bytes": peak}
+
+
 def convert(run):
     """4-bit conversion takes no longer than the slower of disk and memory allows, at 80 % of its speed."""
     source = run.model("llama-3.2-1b", "--bits", "16")
@@ -69,4 +88,4 @@ def convert(run):
             "threads": report["threads"], "samples": rows}
 
 
-CHECKS = {check.__name__: check for check in (convert,)}
+CHECKS = {check.__name__: check for check in (convert, memory)}

@@ -23,23 +23,6 @@ static bool ends_with(const char *text, const char *end)
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
-static bool scalar_of(enum tensor_type type, enum scalar_type *out)
-{
-    switch (type) {
-    case TENSOR_F32:
-        *out = SCALAR_F32;
-        return true;
-    case TENSOR_F16:
-        *out = SCALAR_F16;
-        return true;
-    case TENSOR_BF16:
-        *out = SCALAR_BF16;
-        return true;
-    default:
-        return false;
-    }
-}
-
 static const char *dtype_name(enum scalar_type type)
 {
     return type == SCALAR_F32 ? "F32" : type == SCALAR_F16 ? "F16" : "BF16";
@@ -160,7 +143,7 @@ static int place(struct lister *lister, const char *name, const struct tensor **
     const struct tensor *source = sources[0];
     struct convert_list *list = lister->list;
     struct made_of made_of = {.sources = sources, .n_sources = n_sources, .rows = 1, .cols = 1};
-    if (!scalar_of(source->type, &made_of.from))
+    if (!tensor_scalar(source->type, &made_of.from))
         return error_set(lister->error, ERROR_UNSUPPORTED,
                          "tensor %.200s is of type %s; only F32, F16 and BF16 can be converted", source->name,
                          tensor_type_name(source->type));

@@ -25,6 +25,23 @@ const char *tensor_type_name(enum tensor_type type)
     return types[type].name;
 }
 
+bool tensor_scalar(enum tensor_type type, enum scalar_type *out)
+{
+    switch (type) {
+    case TENSOR_F32:
+        *out = SCALAR_F32;
+        return true;
+    case TENSOR_F16:
+        *out = SCALAR_F16;
+        return true;
+    case TENSOR_BF16:
+        *out = SCALAR_BF16;
+        return true;
+    default:
+        return false;
+    }
+}
+
 struct reader {
     const char *file;
     const uint8_t *data; /* first byte after the header */

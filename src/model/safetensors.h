@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "plan/weight.h"
 #include "platform/file.h"
 
 enum {
@@ -56,6 +57,8 @@ struct tensor {
 };
 
 const char *tensor_type_name(enum tensor_type type); /* "BF16", as in the file */
+/* The same as a type of a plan's numbers: f32, f16 or bf16; false: it is none of them. */
+bool tensor_scalar(enum tensor_type type, enum scalar_type *out);
 
 /* Reads the header of a mapped file. *out: [*n_tensors], in order of their bytes, in the arena. `file` names
  * it in messages and must outlive the tensors. */

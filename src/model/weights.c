@@ -83,27 +83,10 @@ static int check_shape(struct weights *weights, const struct tensor *tensor, uin
                          tensor->file, tensor->name, has, wants);
 }
 
-static bool float_type(const struct tensor *tensor, enum scalar_type *type)
-{
-    switch (tensor->type) {
-    case TENSOR_F32:
-        *type = SCALAR_F32;
-        return true;
-    case TENSOR_F16:
-        *type = SCALAR_F16;
-        return true;
-    case TENSOR_BF16:
-        *type = SCALAR_BF16;
-        return true;
-    default:
-        return false;
-    }
-}
-
 static int check_float(struct weights *weights, const struct tensor *tensor, enum scalar_type *type)
 {
     char what[100];
-    if (float_type(tensor, type))
+    if (tensor_scalar(tensor->type, type))
         return 0;
     snprintf(what, sizeof what, "is %s, must be F32, F16 or BF16", tensor_type_name(tensor->type));
     return fail(weights, tensor, what);
