@@ -209,8 +209,9 @@ def test_results_are_read_applied_and_downloaded(shelf, page):
 
     tab_to(page, page.get_by_role("tab", name=re.compile("Charts")), back=True)
     page.keyboard.press("ArrowLeft")
-    apply = page.get_by_role("tabpanel").get_by_role("button", name="Apply")
-    undo = page.get_by_role("tabpanel").get_by_role("button", name="Undo")
+    card = page.get_by_role("tabpanel").locator(".card").filter(has_text=re.compile("Threads"))
+    apply = card.get_by_role("button", name="Apply")  # that of another card is there all the time
+    undo = card.get_by_role("button", name="Undo")
     press(page, apply)
     expect(undo).to_be_visible()
     keeps_focus(page)
