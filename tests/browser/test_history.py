@@ -213,8 +213,36 @@ def test_a_run_that_goes_on_appears_when_it_is_over(server, page):
 
 def test_a_run_that_is_not_there(server, page):
     page.goto(f"{server.url}/history/{'0' * 32}")
-    expect(page.get_by_role("alert").filter(has_text="The run could not be read")).to_be_visible()
-    expect(page.get_by_role("button", name="Retry")).to_be_visible()
+    expect(page.get_by_text("There is no such run")).to_be_visible()
+    page.get_by_role("main").get_by_role("link", name="All runs").last.click()
+    expect(page.get_by_role("heading", name="History", level=1)).to_be_visible()
+
+
+def test_a_run_that_measured_nothing(server, page, runs):
+    """Its reason, not four dashes."""
+    page.goto(f"{server.url}/history/{runs['failed']}")
+    expect(page.get_by_text("Nothing was measured")).to_be_visible()
+    expect(page.get_by_text("it is cut short; download it again").first).to_be_visible()
+    expect(page.get_by_role("tablist", name="Results")).to_have_count(0)
+
+
+def test_a_list_on_a_phone_shows_model_and_speed(server, page, runs):
+    """Without scrolling; with scrolling, the figures of a row keep its name beside them."""
+    page.set_viewport_size({"width": 390, "height": 800})
+    table = open_list(page, server)
+    row = row_of(table, runs["full"])
+    link, speed = row.get_by_role("link"), row.get_by_role("cell").first
+    edge = table.bounding_box()
+    for part in (link, speed):
+        box = part.bounding_box()
+        assert box["x"] >= edge["x"] and box["x"] + box["width"] <= edge["x"] + edge["width"], (box, edge)
+    expect(speed).to_contain_text("tok/s")
+    expect(table).to_have_attribute("data-more", "")
+    left = link.bounding_box()["x"]
+    table.evaluate("(e) => e.scrollTo(e.scrollWidth, 0)")
+    expect(table).not_to_have_attribute("data-more", "")
+    assert abs(link.bounding_box()["x"] - left) <= 1
+    expect(row.get_by_role("button", name=re.compile("^Actions"))).to_be_in_viewport()
 
 
 def test_older_runs_come_by_the_page(server, page, runs):

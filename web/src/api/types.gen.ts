@@ -1317,6 +1317,8 @@ export interface components {
             parameters: number;
             precise: boolean;
             prefill_chunk: number;
+            /** @description Tokens guessed from the text at once; 0: none. */
+            prompt_lookup: number;
             quantization: string | null;
             weight_bytes: number;
         } | null;
@@ -1364,6 +1366,8 @@ export interface components {
                 max_sequences?: number | null;
                 precise?: boolean | null;
                 prefill_chunk?: number | null;
+                /** @description Tokens guessed from the text so far at once. The answer is the same, token for token. */
+                prompt_lookup?: number | null;
                 threads?: number | null;
             } | null;
             /**
@@ -1884,6 +1888,10 @@ export interface components {
             cached_tokens: number;
             decode_ms: number | null;
             decode_tokens_per_second: number | null;
+            /** @description Tokens guessed (prompt lookup); absent where none was. */
+            draft_n?: number;
+            /** @description Of them right. */
+            draft_n_accepted?: number;
             prefill_ms: number | null;
             prefill_tokens_per_second: number | null;
             queue_ms: number | null;

@@ -69,6 +69,7 @@ const knobs: Record<string, string> = {
   context: 'Context, tokens',
   prefill_chunk: 'Prefill chunk, tokens',
   kv_bits: 'KV cache bits',
+  prompt_lookup: 'Tokens guessed at once',
   max_sequences: 'Answers at once',
   concurrency: 'Answers at once',
   queue_limit: 'Waiting requests',

@@ -1,7 +1,8 @@
 /* What may be chosen when a model is loaded. Empty means: as at the start of the server. Pure. */
 import type { Schemas } from '../../api/client';
 
-export type LoadText = Record<'threads' | 'context' | 'max_sequences' | 'prefill_chunk' | 'kv_bits' | 'isa', string> & {
+type Numbers = 'threads' | 'context' | 'max_sequences' | 'prefill_chunk' | 'prompt_lookup';
+export type LoadText = Record<Numbers | 'kv_bits' | 'isa', string> & {
   precise: boolean;
 };
 export type LoadBody = NonNullable<Schemas['ModelLoad']['options']>;
@@ -11,13 +12,15 @@ export const noOptions: LoadText = {
   context: '',
   max_sequences: '',
   prefill_chunk: '',
+  prompt_lookup: '',
   kv_bits: '',
   isa: '',
   precise: false,
 };
 
 interface NumberField {
-  key: 'threads' | 'context' | 'max_sequences' | 'prefill_chunk';
+  key: Numbers;
+  min?: number; // 1
   label: string;
   max: number;
   rare: boolean;
@@ -58,6 +61,16 @@ export const numberFields: readonly NumberField[] = [
     fallback: '512',
     definition: 'A long prompt is read in pieces of so many tokens, so that other answers go on between them.',
   },
+  {
+    key: 'prompt_lookup',
+    label: 'Tokens guessed at once',
+    min: 0,
+    max: 15,
+    rare: true,
+    fallback: '0, none',
+    definition:
+      'The next words are guessed from what was written before, and several are checked in one step. The answer stays the same; it comes sooner where much is repeated, as in code that is changed.',
+  },
 ];
 
 /* "": fine. `contextMax`: what the model was made for. */
@@ -66,8 +79,9 @@ export function optionProblem(key: NumberField['key'], text: string, contextMax:
   const field = numberFields.find((one) => one.key === key);
   const max = key === 'context' && contextMax ? contextMax : (field?.max ?? 0);
   const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= max) return '';
-  return `It must be a whole number from 1 to ${max.toLocaleString('en-GB').replaceAll(',', '\u202f')}.`;
+  const min = field?.min ?? 1;
+  if (Number.isInteger(value) && value >= min && value <= max) return '';
+  return `It must be a whole number from ${min} to ${max.toLocaleString('en-GB').replaceAll(',', '\u202f')}.`;
 }
 
 export function loadBody(text: LoadText): LoadBody {

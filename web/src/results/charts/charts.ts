@@ -6,10 +6,25 @@ import { changeWithInterval, verdictWords } from '../words';
 import { MARGIN_PCT } from '../interval';
 import { axisName, distinct, grid, quantile, round, short, unitOf, type Drawing } from './option';
 
-type Point = [string, number | null];
+const singles = (test: Test, figure: string): (number | null)[] =>
+  test.samples.filter((sample) => sample.outcome === 'ok').map((sample) => round(sample.figure(figure).value));
 
-const single = (test: Test, name: string, figure: string): Point[] =>
-  test.samples.filter((sample) => sample.outcome === 'ok').map((sample) => [name, round(sample.figure(figure).value)]);
+/* What echarts gives to the function that draws a custom series, as far as it is used here. */
+interface Drawer {
+  value(dimension: number): number;
+  coord(point: number[]): number[];
+  barLayout(bars: object): { offsetCenter: number }[];
+  visual(what: 'color'): string;
+}
+
+const BAR = { barMaxWidth: 48 };
+
+/* A dot over the first of two bars; a scatter's own place is between them. */
+function dot(_: unknown, draw: Drawer) {
+  const [x = 0, y = 0] = draw.coord([draw.value(0), draw.value(1)]);
+  const aside = draw.barLayout({ ...BAR, count: 2 })[0]?.offsetCenter ?? 0;
+  return { type: 'circle', shape: { cx: x + aside, cy: y, r: 4 }, style: { fill: draw.visual('color') } };
+}
 
 export function throughputChart(tests: readonly Test[]): Drawing | null {
   const prompts = tests.filter((test) => test.kind === 'prompt' && test.stats('tokens_per_second').n > 0).slice(0, 24);
@@ -26,14 +41,14 @@ export function throughputChart(tests: readonly Test[]): Drawing | null {
       xAxis: { type: 'category', data: names },
       yAxis: { type: 'value', name: 'tok/s', ...axisName, nameGap: 44 },
       series: [
-        { type: 'bar', name: 'Answer', barMaxWidth: 48, data: of('tokens_per_second') },
-        { type: 'bar', name: 'Decode', barMaxWidth: 48, data: of('decode_tokens_per_second') },
+        { type: 'bar', name: 'Answer', ...BAR, data: of('tokens_per_second') },
+        { type: 'bar', name: 'Decode', ...BAR, data: of('decode_tokens_per_second') },
         {
-          type: 'scatter',
+          type: 'custom',
           name: 'Answer, single runs',
-          symbolSize: 8,
+          renderItem: dot,
           tooltip: { show: false },
-          data: prompts.flatMap((test, i) => single(test, names[i] ?? '', 'tokens_per_second')),
+          data: prompts.flatMap((test, i) => singles(test, 'tokens_per_second').map((value) => [i, value])),
         },
       ],
     },
@@ -43,9 +58,7 @@ export function throughputChart(tests: readonly Test[]): Drawing | null {
         test.label,
         round(test.stats('tokens_per_second').median.value),
         round(test.stats('decode_tokens_per_second').median.value),
-        single(test, '', 'tokens_per_second')
-          .map(([, value]) => value)
-          .join(', '),
+        singles(test, 'tokens_per_second').join(', '),
       ]),
     },
   };

@@ -49,6 +49,9 @@ export function timelineChart(report: Report): Drawing | null {
   if (!found.length) return null;
 
   const last = sensors.t.at(-1) ?? 0;
+  const nameOf = (one: Series, lane: Lane) => `${one.label}, ${lane.unit}`;
+  /* A line that is alone in its lane is named by it. */
+  const named = found.flatMap(({ lane, series }) => (series.length > 1 ? series.map((one) => nameOf(one, lane)) : []));
   const gridAt = (i: number) => ({ left: 64, right: 24, top: TOP_PX + i * (LANE_PX + GAP_PX), height: LANE_PX });
   const bands = sensors.phases
     .slice(0, 200)
@@ -66,7 +69,7 @@ export function timelineChart(report: Report): Drawing | null {
     summary: `${sensors.phases.length} measurements in ${Math.round(last)} seconds; the shaded bands are the measurements themselves.`,
     height: TOP_PX + found.length * (LANE_PX + GAP_PX) + 16,
     option: {
-      legend: { top: 0, type: 'scroll' },
+      legend: { top: 0, type: 'scroll', data: named },
       tooltip: { trigger: 'axis' },
       axisPointer: { link: [{ xAxisIndex: 'all' }] },
       dataZoom: [
@@ -95,7 +98,7 @@ export function timelineChart(report: Report): Drawing | null {
       series: found.flatMap(({ lane, series }, i) =>
         series.map((one, k) => ({
           type: 'line',
-          name: `${one.label}, ${lane.unit}`,
+          name: nameOf(one, lane),
           xAxisIndex: i,
           yAxisIndex: i,
           symbol: 'none',

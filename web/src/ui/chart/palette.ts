@@ -33,7 +33,7 @@ export function chartTheme(near: HTMLElement): object {
     valueAxis: axis,
     logAxis: axis,
     timeAxis: axis,
-    line: { symbolSize: 6, lineStyle: { width: 2 } },
+    line: { symbol: 'circle', symbolSize: 6, lineStyle: { width: 2 } }, // its own is hollow, and white whatever the theme
     bar: { itemStyle: { borderRadius: [4, 4, 0, 0] } },
   };
 }

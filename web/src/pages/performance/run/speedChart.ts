@@ -66,7 +66,7 @@ export function speedChart(samples: readonly RunSample[]): {
           id: 'warmup',
           name: 'Warm-up, not counted',
           data: points(true, (one) => one.decode),
-          symbol: 'emptyCircle',
+          itemStyle: { opacity: 0.55 },
           symbolSize: 7,
         },
       ],

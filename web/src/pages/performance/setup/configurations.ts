@@ -38,6 +38,7 @@ export function configurationName(id: string): string {
     if (name === 'concurrency') return `${value} answers at once`;
     if (name === 'kv_bits') return `KV cache of ${value} bits`;
     if (name === 'prefill_chunk') return `prompt in steps of ${value} tokens`;
+    if (name === 'prompt_lookup') return `up to ${value} tokens guessed at once`;
     if (name === 'isa') return `${value} instructions`;
   }
   return configurations.find((one) => one.id === name)?.name.toLowerCase() ?? id;
