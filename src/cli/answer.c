@@ -96,6 +96,10 @@ void cli_answer_stats_line(const struct cli_answer *answer, char *out, size_t ca
     uint32_t n = answer->timings.generated_tokens;
     snprintf(out, capacity, "%u token%s · %s tok/s decode · TTFT %s", n, n == 1 ? "" : "s",
              format_number(tps, cli_answer_decode_tps(answer)), format_ms(ttft, cli_answer_ttft_ms(answer)));
+    size_t used = strlen(out);
+    if (answer->timings.drafted_tokens)
+        snprintf(out + used, capacity - used, " · %u of %u guesses right", answer->timings.accepted_tokens,
+                 answer->timings.drafted_tokens);
 }
 
 const char *cli_answer_finish_name(enum engine_finish finish)

@@ -181,12 +181,13 @@ static void print_json(const struct engine_info *info, const struct cli_answer *
     const struct engine_timings *t = &answer->timings;
     json_t *text = json_stringn(answer->text, answer->length);
     json_t *o = json_pack(
-        "{s:s, s:o, s:s, s:{s:i, s:i, s:i}, s:{s:o, s:o, s:o, s:o}}", "model", info->model_name, "text",
-        text ? text : json_null(), "finish_reason", cli_answer_finish_name(answer->finish), "usage",
+        "{s:s, s:o, s:s, s:{s:i, s:i, s:i}, s:{s:o, s:o, s:o, s:o, s:i, s:i}}", "model", info->model_name,
+        "text", text ? text : json_null(), "finish_reason", cli_answer_finish_name(answer->finish), "usage",
         "prompt_tokens", (int)t->prompt_tokens, "cached_tokens", (int)t->cached_tokens, "completion_tokens",
         (int)t->generated_tokens, "timings", "ttft_ms", number(cli_answer_ttft_ms(answer)),
         "prefill_tokens_per_second", number(cli_answer_prefill_tps(answer)), "decode_tokens_per_second",
-        number(cli_answer_decode_tps(answer)), "load_ms", number(info->load_ms));
+        number(cli_answer_decode_tps(answer)), "load_ms", number(info->load_ms), "drafted_tokens",
+        (int)t->drafted_tokens, "accepted_tokens", (int)t->accepted_tokens);
     char *dump = o ? json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     if (dump)
         puts(dump);

@@ -13,7 +13,17 @@
 
 #include "service/near.h"
 
-enum { ID_HELP = 1000, ID_THREADS, ID_CTX, ID_BACKEND, ID_ISA, ID_PRECISE, ID_PREFILL_CHUNK, ID_KV_BITS };
+enum {
+    ID_HELP = 1000,
+    ID_THREADS,
+    ID_CTX,
+    ID_BACKEND,
+    ID_ISA,
+    ID_PRECISE,
+    ID_PREFILL_CHUNK,
+    ID_KV_BITS,
+    ID_PROMPT_LOOKUP
+};
 
 enum { MAX_OPTIONS = 64, MAX_THREADS = 1024, MAX_CONTEXT = 1 << 24 };
 
@@ -25,6 +35,7 @@ static const struct cli_option engine_table[] = {
     {ID_PRECISE, 0, "precise", NULL, "compute everything in f32"},
     {ID_PREFILL_CHUNK, 0, "prefill-chunk", "N", "prompt tokens per step (default 512)"},
     {ID_KV_BITS, 0, "kv-bits", "N", "bits per cached number: 8, 16 or 32 (default 16; 32 with --precise)"},
+    {ID_PROMPT_LOOKUP, 0, "prompt-lookup", "N", "guess up to N tokens from the text so far (default 0)"},
     {0, 0, NULL, NULL, NULL}};
 
 static const struct cli_option help_option = {ID_HELP, 'h', "help", NULL, "this page"};
@@ -198,6 +209,9 @@ static void engine_option(struct cli_parser *parser, int id)
         break;
     case ID_KV_BITS:
         kv_bits_option(parser, &engine->kv_bits);
+        break;
+    case ID_PROMPT_LOOKUP:
+        cli_u32(parser, 0, 15, &engine->prompt_lookup);
         break;
     case ID_PRECISE: {
         /* a flag has no value; the variable may say 0 */

@@ -108,6 +108,7 @@ static void generate(struct local_engine *engine, struct local_request *request,
     request->timings.generated_tokens = request->n_generated;
     request->last_token = token;
     penalties_add(&request->penalties, token, true);
+    lookup_add(&request->lookup, token);
     engine->step_generated++;
 
     size_t ready = 0;
@@ -134,26 +135,52 @@ static void send_progress(struct local_engine *engine, struct local_request *req
     stream_push(&request->stream, &engine->event, request->events_per_token);
 }
 
+/* A step of its last token and of guesses at what follows is as many steps as guesses turn out right, and one
+ * more: each row is the one that a step of this token alone would have given (backend.h). What was computed
+ * for wrong guesses is overwritten by the next step. */
+static void decode_step(struct local_engine *engine, struct local_request *request, const float *logits)
+{
+    struct lookup *lookup = &request->lookup;
+    uint32_t right = 0, n = lookup->n_guess;
+    for (uint32_t row = 0; row <= n; row++) {
+        uint32_t first = request->n_cached++;
+        sharing_keep(engine, request, first);
+        generate(engine, request, logits + (size_t)row * engine->plan->vocab);
+        if (row == n || request->last_token != lookup->guess[row] || request->finish == FINISH_ERROR)
+            break;
+        right++;
+        if (request->finish)
+            break;
+    }
+    lookup_learn(lookup, right);
+    request->timings.drafted_tokens += n;
+    request->timings.accepted_tokens += right;
+    engine->step_drafted += n;
+    engine->step_accepted += right;
+}
+
 void answer_step(struct local_engine *engine, struct local_request *request, const float *logits)
 {
     uint32_t first = request->n_cached;
+    if (first >= request->n_prompt) {
+        decode_step(engine, request, logits);
+        return;
+    }
     request->n_cached += request->step_tokens;
     sharing_keep(engine, request, first);
-    if (first < request->n_prompt) {
-        engine->step_prefill += request->step_tokens;
-        send_progress(engine, request);
-        size_t vocab = engine->plan->vocab;
-        for (uint32_t row = 0; request->on_logits && row < request->step_rows; row++)
-            request->on_logits(request->on_logits_context, first + row, logits + row * vocab,
-                               engine->plan->vocab);
-        if (request->n_cached < request->n_prompt)
-            return;
-        if (!request->max_tokens) {
-            request->finish = FINISH_LENGTH;
-            return;
-        }
-        logits += (request->step_rows - 1) * vocab;
+    engine->step_prefill += request->step_tokens;
+    send_progress(engine, request);
+    size_t vocab = engine->plan->vocab;
+    for (uint32_t row = 0; request->on_logits && row < request->step_rows; row++)
+        request->on_logits(request->on_logits_context, first + row, logits + row * vocab,
+                           engine->plan->vocab);
+    if (request->n_cached < request->n_prompt)
+        return;
+    if (!request->max_tokens) {
+        request->finish = FINISH_LENGTH;
+        return;
     }
+    logits += (request->step_rows - 1) * vocab;
     generate(engine, request, logits);
 }
 

@@ -53,7 +53,7 @@ static uint32_t equal_part(uint32_t left, uint32_t n)
 /* Prompt tokens each request could take in this step, limited by the rows of logits where it is scored. */
 static uint32_t find_wants(struct local_engine *engine)
 {
-    uint32_t rows_left = SCORE_ROWS, n_scored = 0, n_prefill = 0;
+    uint32_t rows_left = SCORE_ROWS - engine->step_guesses, n_scored = 0, n_prefill = 0;
     for (uint32_t i = 0; i < engine->n_active; i++)
         n_scored += in_prefill(engine->active[i]) && engine->active[i]->on_logits;
     for (uint32_t i = 0; i < engine->n_active; i++) {
@@ -104,6 +104,19 @@ static void share_chunk(struct local_engine *engine, uint32_t n_prefill)
     }
 }
 
+/* Guesses for a sequence that decodes: as many as it, the ring and the rows of logits have room for. */
+static void guess(struct local_engine *engine, struct local_request *request)
+{
+    uint32_t left = request->max_tokens - request->n_generated - 1, rows = SCORE_ROWS - engine->step_guesses;
+    uint32_t room = minimum(minimum(left, rows), request->lookup.most);
+    lookup_guess(&request->lookup, room);
+    if (request->lookup.n_guess &&
+        !stream_has_room(&request->stream, request->events_per_token * (1 + request->lookup.n_guess)))
+        request->lookup.n_guess = 0;
+    engine->step_guesses += request->lookup.n_guess;
+    request->step_tokens += request->lookup.n_guess;
+}
+
 static void append_request(struct local_engine *engine, struct local_request *request)
 {
     bool prefill = in_prefill(request);
@@ -113,21 +126,26 @@ static void append_request(struct local_engine *engine, struct local_request *re
     if (prefill && request->on_logits)
         request->step_rows = n;
     else
-        request->step_rows = end >= request->n_prompt;
+        request->step_rows = prefill ? end >= request->n_prompt : n;
     request->step_first_row = engine->batch.n_outputs;
-    batch_append(engine, prefill ? request->prompt + request->n_cached : &request->last_token, n,
-                 request->n_cached, request->step_rows, request->pages, request->n_pages);
+    int32_t next[1 + LOOKUP_MAX_TOKENS] = {request->last_token};
+    for (uint32_t i = 0; !prefill && i + 1 < n; i++)
+        next[1 + i] = request->lookup.guess[i];
+    batch_append(engine, prefill ? request->prompt + request->n_cached : next, n, request->n_cached,
+                 request->step_rows, request->pages, request->n_pages);
 }
 
 void batch_build(struct local_engine *engine)
 {
     batch_clear(engine);
+    engine->step_guesses = 0;
     for (uint32_t i = 0; i < engine->n_active; i++) {
         struct local_request *request = engine->active[i];
         request->step_tokens = 0;
         if (in_prefill(request) || !stream_has_room(&request->stream, request->events_per_token))
             continue;
         request->step_tokens = 1;
+        guess(engine, request);
         append_request(engine, request);
     }
     share_chunk(engine, find_wants(engine));

@@ -42,12 +42,17 @@ static int choose_options(struct local_engine *engine, uint32_t limit, const str
         return error_set(error, ERROR_LIMIT, "prefill_chunk %u is more than %d tokens", info->prefill_chunk,
                          LIMIT_PREFILL_CHUNK);
     info->precise = options->precise;
+    info->prompt_lookup = options->prompt_lookup;
+    if (info->prompt_lookup > LOOKUP_MAX_TOKENS)
+        return error_set(error, ERROR_LIMIT, "prompt_lookup %u is more than %d tokens", info->prompt_lookup,
+                         LOOKUP_MAX_TOKENS);
     info->kv_bits = options->kv_bits ? options->kv_bits : options->precise ? 32 : 16;
     if (info->kv_bits != 8 && info->kv_bits != 16 && info->kv_bits != 32)
         return error_set(error, ERROR_INVALID, "kv_bits is %u: it must be 8, 16 or 32", info->kv_bits);
     engine->queue_limit = options->queue_limit;
     engine->sharing = !options->no_prefix_sharing && pages_hold_everything(engine->plan);
-    engine->max_step_tokens = info->prefill_chunk + info->max_sequences;
+    engine->max_step_tokens =
+        info->prefill_chunk + info->max_sequences + (info->prompt_lookup ? SCORE_ROWS : 0);
     engine->max_step_outputs = SCORE_ROWS + info->max_sequences;
     return 0;
 }

@@ -33,6 +33,8 @@ struct engine_options {
     uint32_t kv_bits;       /* 8, 16 or 32; 0: 16, and 32 when precise */
     bool precise;           /* everything in f32 */
     uint32_t queue_limit;   /* requests that may wait; a further one gets ERROR_BUSY at once. 0: no limit */
+    uint32_t prompt_lookup; /* tokens guessed from the text at once (lookup.h), at most 15; 0: none. The
+                               answer is the same, token for token: only how many steps it takes changes */
     bool no_prefix_sharing; /* every prompt is computed whole, even where its beginning is still in the pages
                              */
     /* Memory that somebody will give back before this engine is used (the model that it replaces): counted as
@@ -78,7 +80,7 @@ void engine_close(struct engine *engine); /* cancels what runs, joins the thread
 struct engine_info {
     const char *model_name, *model_path, *architecture, *quantization;
     const char *backend, *isa;
-    uint32_t n_threads, context, vocab, max_sequences, prefill_chunk, kv_bits;
+    uint32_t n_threads, context, vocab, max_sequences, prefill_chunk, kv_bits, prompt_lookup;
     bool precise, has_chat_template;
     uint64_t parameters, weight_bytes, file_bytes;
     double load_ms; /* engine_open, whole */
@@ -210,6 +212,7 @@ struct engine_timings {
     uint64_t first_token_ns;   /* t1 */
     uint64_t last_token_ns;    /* tn */
     uint32_t prompt_tokens, cached_tokens, generated_tokens;
+    uint32_t drafted_tokens, accepted_tokens; /* guessed, and of them right */
 };
 
 enum { ENGINE_EVENT_TEXT = 512 };
@@ -246,7 +249,8 @@ struct engine_stats {
     uint64_t steps, prefill_tokens, generated_tokens, finished_requests, cancelled_requests;
     uint64_t cached_tokens;     /* prompt tokens that were found in the pages, not computed */
     uint64_t rejected_requests; /* ERROR_BUSY */
-    uint64_t step_ns;           /* time spent in steps */
+    uint64_t drafted_tokens, accepted_tokens;
+    uint64_t step_ns;                               /* time spent in steps */
     uint64_t weight_bytes, kv_bytes, scratch_bytes; /* allocated */
     uint64_t kv_used_bytes;
 };

@@ -163,10 +163,13 @@ static void publish(struct local_engine *engine, uint64_t step_ns)
     engine->stats.prefill_tokens += engine->step_prefill;
     engine->stats.generated_tokens += engine->step_generated;
     engine->stats.cached_tokens += engine->step_cached;
+    engine->stats.drafted_tokens += engine->step_drafted;
+    engine->stats.accepted_tokens += engine->step_accepted;
     engine->stats.step_ns += step_ns;
     publish_pages(engine);
     pthread_mutex_unlock(&engine->lock);
     engine->step_prefill = engine->step_cached = engine->step_generated = 0;
+    engine->step_drafted = engine->step_accepted = 0;
 }
 
 /* Returns false when nobody could go on. */

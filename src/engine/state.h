@@ -18,6 +18,7 @@
 #include "engine/door.h"
 #include "engine/engine.h"
 #include "engine/kvcache.h"
+#include "engine/lookup.h"
 #include "engine/penalties.h"
 #include "engine/sampler.h"
 #include "engine/sharing.h"
@@ -74,6 +75,7 @@ struct local_request {
     struct stops stops;
     struct constraint *constraint; /* NULL: none */
     struct penalties penalties;
+    struct lookup lookup;
     uint32_t *pages; /* [n_promised], the first n_pages its own or shared */
     uint32_t n_pages, n_promised;
     uint32_t n_cached; /* positions whose keys and values are in the pages */
@@ -145,7 +147,9 @@ struct local_engine {
     struct backend_sequence *sequences; /* [max_sequences] */
     uint32_t *shares;                   /* [max_sequences] prompt tokens each active request gets */
     struct engine_event event;          /* scratch: what is being written */
-    uint64_t step_prefill, step_cached, step_generated; /* tokens, until they are published in stats */
+    uint32_t step_guesses;              /* of all requests, in the batch that is being built */
+    /* Tokens, until they are published in stats. */
+    uint64_t step_prefill, step_cached, step_generated, step_drafted, step_accepted;
 };
 
 /* ---- what stands behind the door: each is the function of its name in engine.h ---- */

@@ -184,6 +184,14 @@ static int set_text(const struct local_engine *engine, struct local_request *req
     return 0;
 }
 
+static int set_lookup(const struct local_engine *engine, struct local_request *request, struct error *error)
+{
+    if (!engine->info.prompt_lookup || !request->max_tokens)
+        return 0;
+    return lookup_init(&request->lookup, engine->info.prompt_lookup, request->prompt, request->n_prompt,
+                       request->max_tokens, &request->arena, error);
+}
+
 static int set_pages(struct local_engine *engine, struct local_request *request, struct error *error)
 {
     /* The last token of an answer is never fed back, so it needs no place. */
@@ -268,12 +276,13 @@ static int prepare(struct local_engine *engine, struct local_request *request,
     if (status || (status = set_length(engine, request, submit, error)) != 0 ||
         (status = set_sampling(engine, request, submit, error)) != 0 ||
         (status = set_text(engine, request, submit, error)) != 0 ||
+        (status = set_lookup(engine, request, error)) != 0 ||
         (status = set_pages(engine, request, error)) != 0 ||
         (status = constraint_open(&engine->constraints, submit, engine->tokenizer, engine->plan->vocab,
                                   engine->eos, engine->n_eos, &request->constraint, error)) != 0)
         return status;
     /* Progress events leave events_per_token places free, so the ring holds more than that. */
-    uint32_t capacity = request->events_per_token + MIN_RING_EVENTS;
+    uint32_t capacity = request->events_per_token * (1 + request->lookup.most) + MIN_RING_EVENTS;
     status = stream_init(&request->stream, capacity, engine_wake, engine, &request->arena, error);
     if (status)
         return status;

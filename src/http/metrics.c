@@ -94,6 +94,10 @@ static void write_answers(struct buffer *out, const struct live_snapshot *live)
           (double)live->prompt_tokens);
     plain(out, "llmind_cached_tokens_total", "counter",
           "Tokens of prompts that were found in the KV cache and not computed.", (double)live->cached_tokens);
+    plain(out, "llmind_drafted_tokens_total", "counter",
+          "Tokens of answers that were guessed before they were computed.", (double)live->drafted_tokens);
+    plain(out, "llmind_accepted_tokens_total", "counter", "Guessed tokens that were right.",
+          (double)live->accepted_tokens);
     plain(out, "llmind_generated_tokens_total", "counter", "Tokens generated and passed on.",
           (double)live->generated_tokens);
     plain(out, "llmind_generated_tokens_per_second", "gauge", "Mean over the last 5 seconds.",

@@ -229,7 +229,10 @@ static void write_timings(const struct engine_timings *t, struct buffer *out)
     write_span(out, ",\"decode_ms\":", t->first_token_ns, t->last_token_ns);
     write_rate(out, ",\"prefill_tokens_per_second\":", computed, t->prefill_start_ns, t->first_token_ns);
     write_rate(out, ",\"decode_tokens_per_second\":", steps, t->first_token_ns, t->last_token_ns);
-    buffer_format(out, ",\"cached_tokens\":%u}", t->cached_tokens);
+    buffer_format(out, ",\"cached_tokens\":%u", t->cached_tokens);
+    if (t->drafted_tokens) /* as llama.cpp names them */
+        buffer_format(out, ",\"draft_n\":%u,\"draft_n_accepted\":%u", t->drafted_tokens, t->accepted_tokens);
+    buffer_text(out, "}");
 }
 
 static const char *finish_reason(const struct answer_piece *end)

@@ -95,7 +95,7 @@ static bool same_engine(const struct engine_options *a, const struct engine_opti
 {
     return same_text(a->isa, b->isa) && a->n_threads == b->n_threads && a->context == b->context &&
            a->max_sequences == b->max_sequences && a->prefill_chunk == b->prefill_chunk &&
-           a->kv_bits == b->kv_bits && a->precise == b->precise;
+           a->kv_bits == b->kv_bits && a->prompt_lookup == b->prompt_lookup && a->precise == b->precise;
 }
 
 static void close_second(struct session *session)

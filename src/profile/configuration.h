@@ -5,8 +5,9 @@
  *   baseline            temperature 0.7, 100 tokens        high_temperature   0.9
  *   low_temperature     0.3                                short_response     50 tokens
  *   long_response       200 tokens                         temperature=0.5    by value alone
- *   threads  concurrency  kv_bits  prefix_cache  prefill_chunk  isa   (those the program has here; each but
- * prefix_cache stands for one or more variants, and one can be asked for: "threads=1", "concurrency=4", ...)
+ *   threads  concurrency  kv_bits  prefix_cache  prefill_chunk  prompt_lookup  isa   (those the program
+ * has here, prompt_lookup only where it is asked for; each but prefix_cache stands for one or more variants,
+ * and one can be asked for: "threads=1", "concurrency=4", ...)
  *
  * Huge pages are none: the engine always asks for them, and weights are mapped files, which have none.
  */

@@ -26,6 +26,7 @@ static const struct {
              {"kv_bits", CONFIGURATION_KV_BITS, 8, 32},
              {"prefix_cache", CONFIGURATION_PREFIX_CACHE, 0, 0},
              {"prefill_chunk", CONFIGURATION_PREFILL_CHUNK, 1, 65536},
+             {"prompt_lookup", CONFIGURATION_PROMPT_LOOKUP, 1, 15},
              {"isa", CONFIGURATION_ISA, 1, 0}};
 
 enum { N_NAMES = sizeof names / sizeof *names };
@@ -135,6 +136,7 @@ static struct engine_options engine_of(const struct configuration_machine *machi
                                    .context = info->context,
                                    .max_sequences = info->max_sequences,
                                    .prefill_chunk = info->prefill_chunk,
+                                   .prompt_lookup = info->prompt_lookup,
                                    .kv_bits = info->kv_bits,
                                    .precise = info->precise};
 }
@@ -260,6 +262,17 @@ static void add_prefill_chunk(struct builder *builder, uint32_t tokens)
     snprintf(item->label, sizeof item->label, "Prefill in chunks of %u", tokens);
 }
 
+static void add_prompt_lookup(struct builder *builder, uint32_t tokens)
+{
+    struct configuration *item = add(builder, CONFIGURATION_PROMPT_LOOKUP);
+    if (!item)
+        return;
+    item->own_lab = true;
+    item->number = item->engine.prompt_lookup = tokens;
+    snprintf(item->id, sizeof item->id, "prompt_lookup=%u", tokens);
+    snprintf(item->label, sizeof item->label, "Up to %u tokens guessed", tokens);
+}
+
 static void add_prefix_cache(struct builder *builder)
 {
     struct configuration *item = add(builder, CONFIGURATION_PREFIX_CACHE);
@@ -320,6 +333,8 @@ static struct values usual_values(const struct configuration_machine *machine, e
         put(&values, 128);
         put(&values, 256);
         put(&values, 1024);
+    } else if (kind == CONFIGURATION_PROMPT_LOOKUP) {
+        put(&values, 8);
     }
     return values;
 }
@@ -330,6 +345,7 @@ static uint32_t baseline_value(const struct engine_info *info, enum configuratio
            : kind == CONFIGURATION_CONCURRENCY   ? 1
            : kind == CONFIGURATION_KV_BITS       ? info->kv_bits
            : kind == CONFIGURATION_PREFILL_CHUNK ? info->prefill_chunk
+           : kind == CONFIGURATION_PROMPT_LOOKUP ? info->prompt_lookup
                                                  : 0;
 }
 
@@ -347,6 +363,8 @@ static void add_number(struct builder *builder, enum configuration_kind kind, ui
         add_concurrency(builder, value);
     else if (kind == CONFIGURATION_KV_BITS)
         add_kv_bits(builder, value);
+    else if (kind == CONFIGURATION_PROMPT_LOOKUP)
+        add_prompt_lookup(builder, value);
     else
         add_prefill_chunk(builder, value);
 }
@@ -442,7 +460,7 @@ void configuration_list_build(const struct configuration_machine *machine,
         return;
     add_of_seed(&builder, "baseline", CONFIGURATION_BASELINE);
     for (size_t name = 0; name < N_NAMES; name++) {
-        if (request->all_configurations)
+        if (request->all_configurations && names[name].kind != CONFIGURATION_PROMPT_LOOKUP)
             add_named(&builder, name, NULL, NULL);
         for (size_t i = 0; !request->all_configurations && i < request->n_configurations; i++) {
             const char *value;

@@ -39,6 +39,7 @@ enum configuration_kind {
     CONFIGURATION_KV_BITS,
     CONFIGURATION_PREFIX_CACHE,
     CONFIGURATION_PREFILL_CHUNK,
+    CONFIGURATION_PROMPT_LOOKUP, /* only where it is asked for: most answers repeat nothing */
     CONFIGURATION_ISA
 };
 

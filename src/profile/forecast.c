@@ -116,6 +116,9 @@ static void price(struct pricing *pricing, const struct plan_op *op)
     case PLAN_KV_STORE:
         price_rows(pricing, op->kind, rows, (double)op->in.width + op->in2.width);
         break;
+    case PLAN_SCALE:
+        price_rows(pricing, op->scale.softcap > 0 ? PLAN_ACT_MUL : PLAN_ADD, rows, op->out.width);
+        break;
     default: /* an embedding, a choice of rows or of experts: about a norm, an addition of the row */
         price_rows(pricing, op->kind == PLAN_SELECT ? PLAN_ADD : PLAN_NORM, rows, op->out.width);
         break;

@@ -47,6 +47,7 @@ json_t *lab_options_json(const struct engine_options *options)
     json_put_integer(o, "max_sequences", options->max_sequences);
     json_put_integer(o, "prefill_chunk", options->prefill_chunk);
     json_put_integer(o, "kv_bits", options->kv_bits);
+    json_put_integer(o, "prompt_lookup", options->prompt_lookup);
     json_put_bool(o, "precise", options->precise);
     json_put_integer(o, "queue_limit", options->queue_limit);
     json_put_bool(o, "no_prefix_sharing", options->no_prefix_sharing);
@@ -64,6 +65,7 @@ void lab_options_read(const json_t *json, struct engine_options *out)
                                    .max_sequences = get_u32(json, "max_sequences"),
                                    .prefill_chunk = get_u32(json, "prefill_chunk"),
                                    .kv_bits = get_u32(json, "kv_bits"),
+                                   .prompt_lookup = get_u32(json, "prompt_lookup"),
                                    .precise = json_get_bool(json, "precise", false),
                                    .queue_limit = get_u32(json, "queue_limit"),
                                    .no_prefix_sharing = json_get_bool(json, "no_prefix_sharing", false),
@@ -257,6 +259,7 @@ json_t *lab_flags_json(const struct engine_info *info)
     json_put_integer(o, "context", info->context);
     json_put_integer(o, "prefill_chunk", info->prefill_chunk);
     json_put_integer(o, "kv_bits", info->kv_bits);
+    json_put_integer(o, "prompt_lookup", info->prompt_lookup);
     json_put_integer(o, "max_sequences", info->max_sequences);
     json_put_bool(o, "precise", info->precise);
     return o;
@@ -276,6 +279,7 @@ void lab_info_read(const json_t *info, struct engine_info *out)
                                 .max_sequences = get_u32(info, "flags.max_sequences"),
                                 .prefill_chunk = get_u32(info, "flags.prefill_chunk"),
                                 .kv_bits = get_u32(info, "flags.kv_bits"),
+                                .prompt_lookup = get_u32(info, "flags.prompt_lookup"),
                                 .precise = json_get_bool(info, "flags.precise", false),
                                 .has_chat_template = json_get_bool(info, "has_chat_template", false),
                                 .parameters = get_u64(info, "model.parameters"),

@@ -151,6 +151,8 @@ static int apply(struct host_wish *wish, const struct host_load_options *options
         wish->options.prefill_chunk = options->prefill_chunk;
     if (options->kv_bits)
         wish->options.kv_bits = options->kv_bits;
+    if (options->prompt_lookup >= 0)
+        wish->options.prompt_lookup = (uint32_t)options->prompt_lookup;
     if (options->precise >= 0)
         wish->options.precise = options->precise > 0;
     return options->isa ? copy_word(wish->isa, sizeof wish->isa, options->isa, "isa", error) : 0;

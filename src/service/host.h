@@ -93,7 +93,8 @@ int host_find(struct model_host *host, const char *model, char *name, size_t nam
 struct host_load_options {
     uint32_t n_threads, context, max_sequences, prefill_chunk, kv_bits;
     const char *isa;
-    int precise; /* -1, 0, 1 */
+    int precise;       /* -1, 0, 1 */
+    int prompt_lookup; /* -1: as at the start; 0: none */
 };
 /* Loads (again, when the options differ). unload_current: false refuses (ERROR_BUSY) while another is loaded
  * and both do not fit. */

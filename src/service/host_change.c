@@ -112,8 +112,8 @@ bool host_wish_equal(const struct host_wish *a, const struct host_wish *b)
     return strcmp(a->path, b->path) == 0 && strcmp(a->backend, b->backend) == 0 &&
            strcmp(a->isa, b->isa) == 0 && x->n_threads == y->n_threads && x->context == y->context &&
            x->max_sequences == y->max_sequences && x->prefill_chunk == y->prefill_chunk &&
-           x->kv_bits == y->kv_bits && x->precise == y->precise && x->queue_limit == y->queue_limit &&
-           x->no_prefix_sharing == y->no_prefix_sharing;
+           x->kv_bits == y->kv_bits && x->prompt_lookup == y->prompt_lookup && x->precise == y->precise &&
+           x->queue_limit == y->queue_limit && x->no_prefix_sharing == y->no_prefix_sharing;
 }
 
 /* ---- the driver's ---- */

@@ -50,6 +50,7 @@ struct route_slot {
 
 struct live {
     _Atomic uint64_t prompt_tokens, cached_tokens, generated_tokens, disconnects;
+    _Atomic uint64_t drafted_tokens, accepted_tokens;
     _Atomic uint64_t answers[FINISH_ERROR + 1];
     _Atomic uint64_t timed_answers, timed_us; /* whole ones, and how long they took together */
     _Atomic uint64_t uncounted;               /* requests the table had no room for */
@@ -188,6 +189,8 @@ void live_count_answer(struct live *live, enum engine_finish finish, const struc
     add(&live->answers[finish <= FINISH_ERROR ? finish : FINISH_ERROR], 1);
     add(&live->prompt_tokens, timings->prompt_tokens);
     add(&live->cached_tokens, timings->cached_tokens);
+    add(&live->drafted_tokens, timings->drafted_tokens);
+    add(&live->accepted_tokens, timings->accepted_tokens);
     if (timings->first_token_ns > timings->accepted_ns)
         observe(&live->ttft, (double)(timings->first_token_ns - timings->accepted_ns) / 1e6);
     bool whole = finish == FINISH_STOP || finish == FINISH_LENGTH;
@@ -249,6 +252,8 @@ int live_read(struct live *live, struct live_snapshot *out, struct error *error)
     memset(out, 0, sizeof *out);
     out->prompt_tokens = get(&live->prompt_tokens);
     out->cached_tokens = get(&live->cached_tokens);
+    out->drafted_tokens = get(&live->drafted_tokens);
+    out->accepted_tokens = get(&live->accepted_tokens);
     out->generated_tokens = get(&live->generated_tokens);
     out->disconnects = get(&live->disconnects);
     for (size_t i = 0; i <= FINISH_ERROR; i++)

@@ -37,9 +37,10 @@ struct live_route {
 };
 struct live_snapshot {
     uint64_t prompt_tokens, cached_tokens, generated_tokens, disconnects;
-    uint64_t answers[FINISH_ERROR + 1]; /* by enum engine_finish */
-    double tokens_per_second;           /* generated, over the last 5 s; 0 when nothing ran */
-    double response_ms;                 /* mean of whole answers, from request to last token; NaN: none yet */
+    uint64_t drafted_tokens, accepted_tokens; /* guessed, and of them right */
+    uint64_t answers[FINISH_ERROR + 1];       /* by enum engine_finish */
+    double tokens_per_second;                 /* generated, over the last 5 s; 0 when nothing ran */
+    double response_ms; /* mean of whole answers, from request to last token; NaN: none yet */
     struct live_histogram ttft, itl, request;
     struct live_route *routes; /* [n_routes], malloc'ed: live_snapshot_free */
     size_t n_routes;

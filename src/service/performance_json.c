@@ -37,6 +37,7 @@ static void put_info(struct figures *figures, json_t *root, const struct host_st
     figures_count(figures, model, "max_sequences", info->max_sequences);
     figures_count(figures, model, "prefill_chunk", info->prefill_chunk);
     figures_count(figures, model, "kv_bits", info->kv_bits);
+    figures_count(figures, model, "prompt_lookup", info->prompt_lookup);
     figures_flag(figures, model, "precise", info->precise);
     figures_count(figures, model, "parameters", info->parameters);
     figures_count(figures, model, "weight_bytes", info->weight_bytes);

@@ -16,12 +16,13 @@ json_t *timings_json(const struct engine_timings *t)
     uint32_t computed = t->prompt_tokens - t->cached_tokens;
     double gaps = (double)t->generated_tokens - 1;
     json_t *object = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "queue_ms",
+        "{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "queue_ms",
         span(t->tokenized_ns, t->prefill_start_ns), "prefill_ms",
         span(t->prefill_start_ns, t->first_token_ns), "ttft_ms", span(t->accepted_ns, t->first_token_ns),
         "decode_ms", span(t->first_token_ns, t->last_token_ns), "total_ms",
         span(t->accepted_ns, t->last_token_ns), "prompt_tokens", (json_int_t)t->prompt_tokens,
         "cached_tokens", (json_int_t)t->cached_tokens, "generated_tokens", (json_int_t)t->generated_tokens,
+        "drafted_tokens", (json_int_t)t->drafted_tokens, "accepted_tokens", (json_int_t)t->accepted_tokens,
         "prefill_tokens_per_second", rate(computed, t->prefill_start_ns, t->first_token_ns),
         "decode_tokens_per_second", rate(gaps, t->first_token_ns, t->last_token_ns));
     if (object && t->generated_tokens < 2 &&

@@ -51,6 +51,7 @@ void protocol_put_options(struct buffer *out, const struct engine_options *optio
     wire_put_u32(out, options->max_sequences);
     wire_put_u32(out, options->prefill_chunk);
     wire_put_u32(out, options->kv_bits);
+    wire_put_u32(out, options->prompt_lookup);
     wire_put_u8(out, options->precise);
     wire_put_u32(out, options->queue_limit);
     wire_put_u8(out, options->no_prefix_sharing);
@@ -68,6 +69,7 @@ int protocol_get_options(struct wire *in, struct engine_options *options, struct
     options->max_sequences = wire_u32(in);
     options->prefill_chunk = wire_u32(in);
     options->kv_bits = wire_u32(in);
+    options->prompt_lookup = wire_u32(in);
     options->precise = wire_bool(in);
     options->queue_limit = wire_u32(in);
     options->no_prefix_sharing = wire_bool(in);
@@ -257,6 +259,7 @@ void protocol_put_info(struct buffer *out, const struct engine_info *info,
     wire_put_u32(out, info->max_sequences);
     wire_put_u32(out, info->prefill_chunk);
     wire_put_u32(out, info->kv_bits);
+    wire_put_u32(out, info->prompt_lookup);
     wire_put_u8(out, info->precise);
     wire_put_u8(out, info->has_chat_template);
     wire_put_u64(out, info->parameters);
@@ -292,6 +295,7 @@ int protocol_get_info(struct wire *in, struct engine_info *info, struct engine_s
     info->max_sequences = wire_u32(in);
     info->prefill_chunk = wire_u32(in);
     info->kv_bits = wire_u32(in);
+    info->prompt_lookup = wire_u32(in);
     info->precise = wire_bool(in);
     info->has_chat_template = wire_bool(in);
     info->parameters = wire_u64(in);

@@ -80,6 +80,8 @@ static void put_finish(struct buffer *out, const struct engine_event *event)
     wire_put_u32(out, timings->prompt_tokens);
     wire_put_u32(out, timings->cached_tokens);
     wire_put_u32(out, timings->generated_tokens);
+    wire_put_u32(out, timings->drafted_tokens);
+    wire_put_u32(out, timings->accepted_tokens);
 }
 
 static void get_finish(struct wire *in, struct engine_event *event)
@@ -104,6 +106,8 @@ static void get_finish(struct wire *in, struct engine_event *event)
     timings->prompt_tokens = wire_u32(in);
     timings->cached_tokens = wire_u32(in);
     timings->generated_tokens = wire_u32(in);
+    timings->drafted_tokens = wire_u32(in);
+    timings->accepted_tokens = wire_u32(in);
 }
 
 void protocol_put_event(struct buffer *out, const struct engine_event *event)
@@ -163,6 +167,8 @@ void protocol_put_stats(struct buffer *out, const struct engine_stats *stats,
     wire_put_u64(out, stats->cancelled_requests);
     wire_put_u64(out, stats->cached_tokens);
     wire_put_u64(out, stats->rejected_requests);
+    wire_put_u64(out, stats->drafted_tokens);
+    wire_put_u64(out, stats->accepted_tokens);
     wire_put_u64(out, stats->step_ns);
     wire_put_u64(out, stats->weight_bytes);
     wire_put_u64(out, stats->kv_bytes);
@@ -193,6 +199,8 @@ int protocol_get_stats(struct wire *in, struct engine_stats *stats, struct memor
     stats->cancelled_requests = wire_u64(in);
     stats->cached_tokens = wire_u64(in);
     stats->rejected_requests = wire_u64(in);
+    stats->drafted_tokens = wire_u64(in);
+    stats->accepted_tokens = wire_u64(in);
     stats->step_ns = wire_u64(in);
     stats->weight_bytes = wire_u64(in);
     stats->kv_bytes = wire_u64(in);

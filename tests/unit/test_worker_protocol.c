@@ -38,13 +38,13 @@ static void test_sizes(void **state)
     (void)state;
     if (sizeof(void *) != 8)
         skip();
-    assert_int_equal(sizeof(struct engine_options), 64);
+    assert_int_equal(sizeof(struct engine_options), 72);
     assert_int_equal(sizeof(struct engine_submit), 200);
     assert_int_equal(sizeof(struct engine_sampling), 56);
     assert_int_equal(sizeof(struct engine_info), 112);
-    assert_int_equal(sizeof(struct engine_stats), 120);
-    assert_int_equal(sizeof(struct engine_event), 1808);
-    assert_int_equal(sizeof(struct engine_timings), 56);
+    assert_int_equal(sizeof(struct engine_stats), 136);
+    assert_int_equal(sizeof(struct engine_event), 1816);
+    assert_int_equal(sizeof(struct engine_timings), 64);
     assert_int_equal(sizeof(struct memory_process), 64);
 }
 
@@ -63,6 +63,7 @@ static struct engine_options sample_options(void)
                                    .max_sequences = 5,
                                    .prefill_chunk = 6,
                                    .kv_bits = 8,
+                                   .prompt_lookup = 7,
                                    .precise = true,
                                    .queue_limit = 9,
                                    .no_prefix_sharing = true,
@@ -124,7 +125,7 @@ static struct engine_event sample_event(enum engine_event_kind kind)
     }
     event.finish = FINISH_ERROR;
     error_set(&event.error, ERROR_IO, "it broke");
-    event.timings = (struct engine_timings){1, 2, 3, 4, 5, 6, 7, 8};
+    event.timings = (struct engine_timings){1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
     return event;
 }
 
