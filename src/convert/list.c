@@ -5,14 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/spec.h"
+#include "model/config.h"
 
 struct lister {
     struct convert_list *list;
     const struct checkpoint *checkpoint;
     const struct recipe *recipe;
     int dtype;
-    bool tied;
+    bool tied, wrapped;
+    bool stacked; /* the family's experts are named as others name single ones, and lie in stacks */
     uint32_t n_experts;
     struct error *error;
 };
@@ -162,7 +163,7 @@ static int place(struct lister *lister, const char *name, const struct tensor **
     list->parameters += n_sources * made_of.rows * made_of.cols;
     list->source_bytes += n_sources * source->bytes;
 
-    bool experts = source->n_dims == 3 && strstr(name, ".switch_mlp."); /* stacked already */
+    bool experts = source->n_dims == 3 && (lister->stacked || strstr(name, ".switch_mlp.")); /* already */
     if ((source->n_dims != 2 && !experts) || !ends_with(name, ".weight"))
         return add_plain(lister, name, &made_of, shape, n_dims);
     char *module = arena_strdup(list->arena, name);
@@ -179,14 +180,33 @@ static int place(struct lister *lister, const char *name, const struct tensor **
 
 /* ---- experts ---- */
 
-static const char EXPERTS[] = ".mlp.experts.";
+/* Where experts lie one by one, the stack that they become, and what its parts are called there. */
+static const struct experts_names {
+    const char *single, *stack;
+    const char *const renamed[3][2]; /* from, to; none where they keep their names */
+} experts_names[] = {
+    {".mlp.experts.", ".mlp.switch_mlp", {{NULL, NULL}}},
+    {".block_sparse_moe.experts.",
+     ".block_sparse_moe.switch_mlp",
+     {{".w1.", ".gate_proj."}, {".w2.", ".down_proj."}, {".w3.", ".up_proj."}}},
+};
+
+/* ".w1.weight" -> ".gate_proj.weight". NULL: memory. */
+static const char *rename_part(struct arena *arena, const struct experts_names *names, const char *part)
+{
+    for (size_t i = 0; i < 3 && names->renamed[i][0]; i++)
+        if (strncmp(part, names->renamed[i][0], strlen(names->renamed[i][0])) == 0)
+            return arena_printf(arena, "%s%s", names->renamed[i][1], part + strlen(names->renamed[i][0]));
+    return part;
+}
 
 /* "model.layers.3.mlp.experts.0.up_proj.weight" starts a stack; those of the other experts are found by it.
  */
-static int place_experts(struct lister *lister, const struct tensor *first, const char *at)
+static int place_experts(struct lister *lister, const struct experts_names *names, const struct tensor *first,
+                         const char *at)
 {
     struct arena *arena = lister->list->arena;
-    const char *number = at + strlen(EXPERTS), *end = number + strspn(number, "0123456789");
+    const char *number = at + strlen(names->single), *end = number + strspn(number, "0123456789");
     if (end == number || end - number > 4 || (*number == '0' && end != number + 1) || *end != '.')
         return error_set(lister->error, ERROR_INVALID, "tensor %.200s: an expert has a number", first->name);
     unsigned long expert = strtoul(number, NULL, 10);
@@ -195,7 +215,7 @@ static int place_experts(struct lister *lister, const struct tensor *first, cons
                          first->name, lister->n_experts);
     int before = (int)(at - first->name);
     if (expert != 0) { /* it belongs to the stack that number 0 has started, or to none */
-        char *zeroth = arena_printf(arena, "%.*s%s0%s", before, first->name, EXPERTS, end);
+        char *zeroth = arena_printf(arena, "%.*s%s0%s", before, first->name, names->single, end);
         if (!zeroth)
             return error_memory(lister->error, "tensor names", strlen(first->name));
         return checkpoint_find(lister->checkpoint, zeroth)
@@ -203,12 +223,13 @@ static int place_experts(struct lister *lister, const struct tensor *first, cons
                    : error_set(lister->error, ERROR_INVALID, "there is no tensor %.200s", zeroth);
     }
     const struct tensor **sources = arena_alloc(arena, lister->n_experts, sizeof *sources);
-    char *name = arena_printf(arena, "%.*s.mlp.switch_mlp%s", before, first->name, end);
+    const char *part = rename_part(arena, names, end);
+    char *name = part ? arena_printf(arena, "%.*s%s%s", before, first->name, names->stack, part) : NULL;
     if (!sources || !name)
         return error_memory(lister->error, "the list of experts", lister->n_experts * sizeof *sources);
     for (uint32_t i = 0; i < lister->n_experts; i++) {
         char other[SAFETENSORS_MAX_NAME + 16];
-        snprintf(other, sizeof other, "%.*s%s%u%s", before, first->name, EXPERTS, i, end);
+        snprintf(other, sizeof other, "%.*s%s%u%s", before, first->name, names->single, i, end);
         sources[i] = checkpoint_find(lister->checkpoint, other);
         if (!sources[i])
             return error_set(lister->error, ERROR_INVALID, "there is no tensor %.200s", other);
@@ -220,20 +241,46 @@ static int place_experts(struct lister *lister, const struct tensor *first, cons
     return place(lister, name, sources, lister->n_experts, true);
 }
 
+/* The name under which MLX's checkpoint of a wrapped language model has a tensor, which is its own where
+ * nothing is wrapped; NULL: memory. transformers 4.52 moved "language_model.model.X" to
+ * "model.language_model.X", and the head out of it. */
+static const char *name_of(const struct lister *lister, const struct tensor *tensor)
+{
+    static const char newer[] = "model.language_model.";
+    struct arena *arena = lister->list->arena;
+    const char *name = tensor->name, *prefix = MODEL_CONFIG_TEXT_PREFIX;
+    if (!lister->wrapped || strncmp(name, prefix, strlen(prefix)) == 0)
+        return name;
+    if (strncmp(name, newer, strlen(newer)) == 0)
+        return arena_printf(arena, "%smodel.%s", prefix, name + strlen(newer));
+    return arena_printf(arena, "%s%s", prefix, name);
+}
+
+/* What no text goes through, and what everybody computes. */
+static bool is_left_out(const struct lister *lister, const struct tensor *tensor)
+{
+    for (const char *const *part = model_config_other_parts; lister->wrapped && *part; part++)
+        if (strstr(tensor->name, *part))
+            return true;
+    return strstr(tensor->name, "rotary_emb.inv_freq") ||
+           (lister->tied && ends_with(tensor->name, "lm_head.weight"));
+}
+
 static int place_tensor(struct lister *lister, const struct tensor *tensor)
 {
-    if (strstr(tensor->name, "rotary_emb.inv_freq"))
+    if (is_left_out(lister, tensor))
         return 0;
-    if (lister->tied && strcmp(tensor->name, "lm_head.weight") == 0)
-        return 0;
-    const char *experts = strstr(tensor->name, EXPERTS);
-    if (experts)
-        return place_experts(lister, tensor, experts);
+    for (size_t i = 0; i < sizeof experts_names / sizeof *experts_names; i++) {
+        const char *experts = strstr(tensor->name, experts_names[i].single);
+        if (experts && !lister->stacked)
+            return place_experts(lister, &experts_names[i], tensor, experts);
+    }
+    const char *name = name_of(lister, tensor);
     const struct tensor **source = arena_alloc(lister->list->arena, 1, sizeof *source);
-    if (!source)
+    if (!source || !name)
         return error_memory(lister->error, "the list of tensors", sizeof *source);
     *source = tensor;
-    return place(lister, tensor->name, source, 1, false);
+    return place(lister, name, source, 1, false);
 }
 
 static int by_text(const void *a, const void *b)
@@ -262,12 +309,19 @@ static int check_names(const struct convert_list *list, struct error *error)
 int list_build(struct convert_list *list, const struct checkpoint *checkpoint, const json_t *config,
                const struct recipe *recipe, int dtype, struct error *error)
 {
-    json_int_t n_experts = json_integer_value(json_object_get(config, "num_experts"));
+    const json_t *text = model_config_text(config);
+    const char *type = json_string_value(json_object_get(text, "model_type"));
+    json_int_t n_experts = json_integer_value(json_object_get(text, "num_experts"));
+    if (!n_experts)
+        n_experts = json_integer_value(json_object_get(text, "num_local_experts"));
     struct lister lister = {.list = list,
                             .checkpoint = checkpoint,
                             .recipe = recipe,
                             .dtype = dtype,
-                            .tied = json_is_true(json_object_get(config, "tie_word_embeddings")),
+                            .tied = json_is_true(json_object_get(text, "tie_word_embeddings")) &&
+                                    !(type && strcmp(type, "gemma3_text") == 0), /* see families/gemma.c */
+                            .wrapped = text != config,
+                            .stacked = type && strcmp(type, "gpt_oss") == 0,
                             .n_experts =
                                 n_experts > 0 && n_experts <= SPEC_MAX_EXPERTS ? (uint32_t)n_experts : 0,
                             .error = error};

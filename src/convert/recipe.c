@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/config.h"
 #include "model/quantization.h"
 
 static const struct mixed {
@@ -13,7 +14,17 @@ static const struct mixed {
     uint32_t low, high;
 } mixed[] = {{"mixed_2_6", 2, 6}, {"mixed_3_4", 3, 4}, {"mixed_3_6", 3, 6}, {"mixed_4_6", 4, 6}};
 
-enum { ROUTER_BITS = 8, ROUTER_GROUP = 64 };
+enum { CAREFUL_BITS = 8, CAREFUL_GROUP = 64 };
+
+/* quant_predicate of the classes in mlx_lm/models. */
+static const struct {
+    const char *type;
+    const char *const ends[4];
+} careful[] = {
+    {"qwen3_moe", {".mlp.gate", NULL}},
+    {"gpt_oss", {".mlp.router", NULL}},
+    {"granite", {".self_attn.o_proj", ".mlp.down_proj", "lm_head", NULL}},
+};
 
 static int read_mixed(const struct convert_options *options, struct recipe *out, struct error *error)
 {
@@ -65,9 +76,12 @@ int recipe_read(const struct convert_options *options, const json_t *config, str
     int status = read_base(options, &out->base, error);
     if (!status && options->recipe)
         status = read_mixed(options, out, error);
-    const char *type = json_string_value(json_object_get(config, "model_type"));
-    out->n_layers = (uint32_t)json_integer_value(json_object_get(config, "num_hidden_layers"));
-    out->careful_router = !options->recipe && type && strcmp(type, "qwen3_moe") == 0;
+    const json_t *text = model_config_text(config);
+    const char *type = json_string_value(json_object_get(text, "model_type"));
+    out->n_layers = (uint32_t)json_integer_value(json_object_get(text, "num_hidden_layers"));
+    for (size_t i = 0; type && !options->recipe && i < sizeof careful / sizeof *careful; i++)
+        if (strcmp(type, careful[i].type) == 0)
+            out->careful = careful[i].ends;
     return status;
 }
 
@@ -88,10 +102,13 @@ static bool is_sensitive(const struct recipe *recipe, const char *module)
     return layer < eighth || layer >= 7 * recipe->n_layers / 8 || (layer - eighth) % 3 == 2;
 }
 
-static bool is_router(const char *module)
+static bool is_careful(const struct recipe *recipe, const char *module)
 {
     size_t length = strlen(module);
-    return length >= 9 && strcmp(module + length - 9, ".mlp.gate") == 0;
+    for (const char *const *end = recipe->careful; end && *end; end++)
+        if (length >= strlen(*end) && strcmp(module + length - strlen(*end), *end) == 0)
+            return true;
+    return false;
 }
 
 struct code_format recipe_of(const struct recipe *recipe, const char *module, uint64_t cols)
@@ -102,8 +119,8 @@ struct code_format recipe_of(const struct recipe *recipe, const char *module, ui
         return dense;
     if (recipe->high_bits && is_sensitive(recipe, module))
         format.bits = recipe->high_bits;
-    if (recipe->careful_router && is_router(module))
-        format = (struct code_format){WEIGHT_AFFINE, ROUTER_BITS, ROUTER_GROUP};
+    if (is_careful(recipe, module))
+        format = (struct code_format){WEIGHT_AFFINE, CAREFUL_BITS, CAREFUL_GROUP};
     return cols % format.group_size ? dense : format;
 }
 

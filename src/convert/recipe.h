@@ -13,7 +13,8 @@ struct recipe {
     struct code_format base;
     uint32_t high_bits; /* of the matrices that a mixed recipe holds to be sensitive; 0: not mixed */
     uint32_t n_layers;
-    bool careful_router; /* routers of experts have 8 bits, as mlx-lm's families ask for */
+    const char *const *careful; /* ends of modules that have 8 bits, as mlx-lm's families ask for, up to a
+                                   NULL; NULL: none */
 };
 
 /* config: the source's. Errors: ERROR_INVALID. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/checkpoint.h"
+#include "model/config.h"
 #include "model/describe.h"
 #include "model/families/families.h"
 #include "model/generation.h"
@@ -35,30 +36,12 @@ static char *folder_name(struct arena *arena, const char *folder)
     return arena_printf(arena, "%.*s", (int)(end - start), folder + start);
 }
 
-static int find_family(const json_t *config, const struct model_family **out, struct error *error)
-{
-    struct json_fields fields = {.object = config, .where = "config.json", .error = error};
-    const char *type = json_fields_string(&fields, "model_type", NULL);
-    if (fields.status == 0 && !type)
-        json_fields_fail(&fields, ERROR_INVALID, "model_type", "is missing");
-    if (fields.status)
-        return fields.status;
-    *out = family_find(type);
-    if (!*out)
-        return error_set(error, ERROR_UNSUPPORTED,
-                         "the architecture %.80s is not supported; supported are: %s", type, family_list());
-    return 0;
-}
-
 /* with_weights false: the plan has shapes only. */
 static int compile(struct model *model, const json_t *config, bool with_weights, struct error *error)
 {
-    const struct model_family *family = NULL;
-    struct model_spec spec;
+    struct model_config read;
     struct quantization quantization;
-    int status = find_family(config, &family, error);
-    if (status == 0)
-        status = spec_read(config, &family->defaults, &model->arena, &spec, error);
+    int status = model_config_read(config, &model->arena, &read, error);
     if (status == 0)
         status = quantization_read(config, &quantization, error);
     if (status == 0 && with_weights)
@@ -72,20 +55,23 @@ static int compile(struct model *model, const json_t *config, bool with_weights,
                               .error = error};
     struct plan_builder builder;
     plan_builder_init(&builder, &model->arena, error);
-    builder.plan.family = family->model_type;
+    builder.plan.family = read.wrapper ? read.wrapper->model_type : read.family->model_type;
     builder.plan.shapes_only = !with_weights;
-    struct decoder decoder = {.builder = &builder, .weights = &weights, .spec = &spec};
-    status = family->write(&decoder);
+    struct decoder decoder;
+    decoder_init(&decoder, &builder, &weights, &read.spec, read.wrapper ? MODEL_CONFIG_TEXT_PREFIX : "");
+    for (size_t i = 0; read.wrapper && model_config_other_parts[i]; i++)
+        weights_ignore_all(&weights, model_config_other_parts[i]);
+    status = read.family->write(&decoder);
     if (status == 0)
         status = weights_check_leftovers(&weights);
     if (status)
         return status;
     model->plan = builder.plan;
-    model->info.architecture = family->model_type;
+    model->info.architecture = model->plan.family;
     model->info.parameters = weights.parameters;
     model->info.weight_bytes = weights.bytes;
     model->info.file_bytes = with_weights ? model->checkpoint.file_bytes : weights.bytes;
-    model->info.context = spec.context;
+    model->info.context = read.spec.context;
     model->info.quantization = describe_weights(&model->plan, &model->arena);
     return model->info.quantization ? 0 : error_memory(error, "the model's description", 0);
 }

@@ -16,11 +16,9 @@ static int read_kind(struct json_fields *scaling, struct rope_spec *out)
     static const struct {
         const char *name;
         enum rope_kind kind;
-    } kinds[] = {{"default", ROPE_DEFAULT},
-                 {"linear", ROPE_LINEAR},
-                 {"dynamic", ROPE_DYNAMIC},
-                 {"llama3", ROPE_LLAMA3},
-                 {"yarn", ROPE_YARN}};
+    } kinds[] = {{"default", ROPE_DEFAULT}, {"linear", ROPE_LINEAR}, {"dynamic", ROPE_DYNAMIC},
+                 {"llama3", ROPE_LLAMA3},   {"yarn", ROPE_YARN},     {"longrope", ROPE_LONG},
+                 {"su", ROPE_LONG}};
     const char *name = json_fields_string(scaling, "rope_type", "default");
     name = json_fields_string(scaling, "type", name); /* the older spelling wins, as in mlx-lm */
     if (scaling->status)
@@ -30,10 +28,10 @@ static int read_kind(struct json_fields *scaling, struct rope_spec *out)
             out->kind = kinds[i].kind;
             return 0;
         }
-    return scaling->status =
-               error_set(scaling->error, ERROR_UNSUPPORTED,
-                         "%s: rope type %.40s is not supported (default, linear, dynamic, llama3, yarn are)",
-                         scaling->where, name);
+    return scaling->status = error_set(
+               scaling->error, ERROR_UNSUPPORTED,
+               "%s: rope type %.40s is not supported (default, linear, dynamic, llama3, yarn, longrope are)",
+               scaling->where, name);
 }
 
 static void read_llama3(struct json_fields *scaling, struct rope_spec *out)
@@ -58,11 +56,47 @@ static void read_yarn(struct json_fields *scaling, struct rope_spec *out)
     out->truncate = json_fields_bool(scaling, "truncate", true);
 }
 
-int rope_spec_read(const json_t *config, double default_theta, uint32_t max_positions, struct rope_spec *out,
-                   struct error *error)
+/* mlx-lm turns by the long factors whatever the length; transformers by the short ones up to
+ * original_positions, so that what is in its cache changes meaning on the way. The long ones serve both. */
+static void read_long(struct json_fields *scaling, struct json_fields *top, struct arena *arena,
+                      struct rope_spec *out)
+{
+    uint32_t original = json_fields_count(top, "original_max_position_embeddings", 4096, 2, 1u << 27);
+    out->original_positions =
+        json_fields_count(scaling, "original_max_position_embeddings", original, 2, 1u << 27);
+    out->attention_factor = json_fields_number(scaling, "attention_factor", 0, 0, 1e3);
+    const json_t *list = json_fields_array(scaling, "long_factor", 1 << 16);
+    if (!list || json_array_size(list) == 0) {
+        json_fields_fail(scaling, ERROR_INVALID, "long_factor", "must be a list of numbers");
+        return;
+    }
+    double *factors = arena_alloc(arena, json_array_size(list), sizeof *factors);
+    if (!factors) {
+        scaling->status = error_memory(scaling->error, "rotary factors", json_array_size(list));
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        factors[i] = json_number_value(json_array_get(list, i));
+        if (!(factors[i] >= 1e-3 && factors[i] <= 1e6))
+            json_fields_fail(scaling, ERROR_INVALID, "long_factor", "must be numbers above 0");
+    }
+    out->long_factor = factors;
+    out->n_factors = (uint32_t)json_array_size(list);
+}
+
+/* "rope_parameters", or where it has one for each kind of layer, that of full attention. */
+static const json_t *read_parameters(struct json_fields *top)
+{
+    const json_t *parameters = json_fields_object(top, "rope_parameters");
+    const json_t *full = json_object_get(parameters, "full_attention");
+    return json_is_object(full) ? full : parameters;
+}
+
+int rope_spec_read(const json_t *config, double default_theta, uint32_t max_positions, struct arena *arena,
+                   struct rope_spec *out, struct error *error)
 {
     struct json_fields top = {.object = config, .where = "config.json", .error = error};
-    const json_t *parameters = json_fields_object(&top, "rope_parameters");
+    const json_t *parameters = read_parameters(&top);
     const json_t *chosen = json_fields_object(&top, "rope_scaling");
     struct json_fields nested = {
         .object = parameters, .where = "config.json: rope_parameters", .error = error};
@@ -76,24 +110,33 @@ int rope_spec_read(const json_t *config, double default_theta, uint32_t max_posi
         return nested.status;
     out->theta = json_fields_number(&top, "rope_theta", default_theta, 1.0 + 1e-6, 1e15);
     out->interleaved = json_fields_bool(&top, "rope_traditional", false);
-    if (json_fields_number(&top, "partial_rotary_factor", 1, 0, 1) != 1)
-        json_fields_fail(&top, ERROR_UNSUPPORTED, "partial_rotary_factor", "other than 1 is not supported");
+    double partial = json_fields_number(&nested, "partial_rotary_factor", 1, 0, 1);
+    out->partial = json_fields_number(&top, "partial_rotary_factor", partial, 0, 1);
+    if (nested.status)
+        return nested.status;
     if (top.status)
         return top.status;
     out->max_positions = max_positions;
     if (read_kind(&scaling, out))
         return scaling.status;
-    if (json_fields_number(&scaling, "partial_rotary_factor", 1, 0, 1) != 1)
-        json_fields_fail(&scaling, ERROR_UNSUPPORTED, "partial_rotary_factor",
-                         "other than 1 is not supported");
-    out->factor = out->kind == ROPE_DEFAULT
+    out->factor = out->kind == ROPE_DEFAULT || out->kind == ROPE_LONG
                       ? 1
                       : json_fields_number(&scaling, "factor", JSON_REQUIRED_NUMBER, 1e-3, 1e6);
     if (out->kind == ROPE_LLAMA3)
         read_llama3(&scaling, out);
     if (out->kind == ROPE_YARN)
         read_yarn(&scaling, out);
-    return scaling.status;
+    if (out->kind == ROPE_LONG)
+        read_long(&scaling, &top, arena, out);
+    return top.status ? top.status : scaling.status;
+}
+
+uint32_t rope_dims(const struct rope_spec *spec, uint32_t head_dim)
+{
+    uint32_t dims = (uint32_t)(head_dim * spec->partial);
+    bool fits = dims >= 2 && dims % 2 == 0 && (spec->kind != ROPE_LONG || spec->n_factors == dims / 2) &&
+                (spec->kind != ROPE_DYNAMIC || dims > 2);
+    return fits ? dims : 0;
 }
 
 uint32_t rope_context(const struct rope_spec *spec)
@@ -145,6 +188,13 @@ static double yarn_mscale(double factor, double mscale)
     return factor <= 1 ? 1 : 0.1 * mscale * log(factor) + 1;
 }
 
+/* Attention over more positions than were trained is made sharper by this (LongRoPE, arXiv 2402.13753). */
+static double long_scale(const struct rope_spec *spec)
+{
+    double factor = (double)spec->max_positions / spec->original_positions;
+    return factor <= 1 ? 1 : sqrt(1 + log(factor) / log(spec->original_positions));
+}
+
 const struct plan_rope *rope_build(const struct rope_spec *spec, uint32_t dims, struct arena *arena)
 {
     struct plan_rope *rope = arena_alloc(arena, 1, sizeof *rope);
@@ -159,6 +209,8 @@ const struct plan_rope *rope_build(const struct rope_spec *spec, uint32_t dims, 
             frequency = llama3_frequency(spec, frequency);
         if (spec->kind == ROPE_YARN)
             frequency = yarn_frequency(spec, dims, i, frequency);
+        if (spec->kind == ROPE_LONG)
+            frequency /= spec->long_factor[i];
         inv_freq[i] = (float)frequency;
     }
     *rope =
@@ -173,5 +225,7 @@ const struct plan_rope *rope_build(const struct rope_spec *spec, uint32_t dims, 
             (float)(spec->attention_factor > 0 ? spec->attention_factor
                                                : yarn_mscale(spec->factor, spec->mscale) /
                                                      yarn_mscale(spec->factor, spec->mscale_all_dim));
+    if (spec->kind == ROPE_LONG)
+        rope->scale = (float)(spec->attention_factor > 0 ? spec->attention_factor : long_scale(spec));
     return rope;
 }

@@ -50,20 +50,15 @@ const char *model_shape_architecture(const json_t *config)
 static const struct {
     const char *prefix, *needs;
 } needs[] = {
-    {"gemma2", "a cap on the logits, norms stored as 1 + w and a window in every other layer"},
-    {"gemma3", "norms stored as 1 + w, norms behind each branch, and windows with a rope of their own"},
-    {"gemma", "norms stored as 1 + w and a scaled embedding"},
-    {"gpt_oss", "biases and a clamped activation inside the routed experts"},
+    {"gemma3n", "layers that predict one another and embeddings of their own for each"},
     {"deepseek_v", "a latent cache (MLA), block-diagonal products and routing by groups of experts"},
     {"qwen3_next", "recurrent layers: a convolution and a delta rule with a state of their own"},
     {"mamba", "recurrent layers with a state of their own"},
-    {"phi3", "projections that are stored fused (qkv_proj, gate_up_proj)"},
-    {"mixtral", "expert tensors under other names (block_sparse_moe)"},
 };
 
 const char *model_shape_needs(const char *architecture)
 {
-    if (family_find(architecture))
+    if (family_find(architecture) || wrapper_find(architecture))
         return NULL;
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
         if (strncmp(architecture, needs[i].prefix, strlen(needs[i].prefix)) == 0)

@@ -39,6 +39,7 @@ static void read_activation(struct json_fields *fields, struct model_spec *spec)
                  {"gelu_new", ACTIVATION_GELU_TANH},
                  {"gelu_pytorch_tanh", ACTIVATION_GELU_TANH}};
     const char *name = json_fields_string(fields, "hidden_act", "silu");
+    name = json_fields_string(fields, "hidden_activation", name); /* Gemma's, which overrides the other */
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(name, known[i].name) == 0) {
             spec->activation = known[i].activation;
@@ -101,15 +102,20 @@ static void read_dense_layers(struct json_fields *fields, uint32_t n_layers, boo
     }
 }
 
-static void read_experts(struct json_fields *fields, struct arena *arena, struct model_spec *spec)
+static void read_experts(struct json_fields *fields, enum spec_experts_kind kind, struct arena *arena,
+                         struct model_spec *spec)
 {
     struct spec_experts *experts = &spec->experts;
-    experts->n_experts = json_fields_count(fields, "num_experts", JSON_REQUIRED_COUNT, 0, SPEC_MAX_EXPERTS);
+    bool local = kind == EXPERTS_LOCAL;
+    const char *number = local ? "num_local_experts" : "num_experts";
+    experts->n_experts = json_fields_count(fields, number, JSON_REQUIRED_COUNT, 0, SPEC_MAX_EXPERTS);
     experts->n_active =
         json_fields_count(fields, "num_experts_per_tok", JSON_REQUIRED_COUNT, 1, SPEC_MAX_ACTIVE);
-    experts->ffn = json_fields_count(fields, "moe_intermediate_size", JSON_REQUIRED_COUNT, 1, SPEC_MAX_FFN);
-    experts->normalize = json_fields_bool(fields, "norm_topk_prob", false);
-    uint32_t step = json_fields_count(fields, "decoder_sparse_step", 1, 1, SPEC_MAX_LAYERS);
+    experts->ffn =
+        local ? spec->ffn
+              : json_fields_count(fields, "moe_intermediate_size", JSON_REQUIRED_COUNT, 1, SPEC_MAX_FFN);
+    experts->normalize = local || json_fields_bool(fields, "norm_topk_prob", false);
+    uint32_t step = local ? 1 : json_fields_count(fields, "decoder_sparse_step", 1, 1, SPEC_MAX_LAYERS);
     if (fields->status)
         return;
     bool *sparse = arena_alloc(arena, spec->n_layers, sizeof *sparse);
@@ -118,10 +124,11 @@ static void read_experts(struct json_fields *fields, struct arena *arena, struct
         return;
     }
     if (experts->n_experts && experts->n_active > experts->n_experts)
-        json_fields_fail(fields, ERROR_INVALID, "num_experts_per_tok", "is above num_experts");
+        json_fields_fail(fields, ERROR_INVALID, "num_experts_per_tok", "is above the number of experts");
     for (uint32_t i = 0; i < spec->n_layers; i++)
         sparse[i] = experts->n_experts > 0 && (i + 1) % step == 0;
-    read_dense_layers(fields, spec->n_layers, sparse);
+    if (!local)
+        read_dense_layers(fields, spec->n_layers, sparse);
     experts->sparse = sparse;
 }
 
@@ -144,15 +151,18 @@ int spec_read(const json_t *config, const struct spec_defaults *defaults, struct
     read_activation(&fields, &spec);
     if (fields.status == 0)
         read_windows(&fields, arena, &spec);
-    if (fields.status == 0 && defaults->experts)
-        read_experts(&fields, arena, &spec);
+    if (fields.status == 0 && defaults->experts != EXPERTS_NONE)
+        read_experts(&fields, defaults->experts, arena, &spec);
     if (fields.status)
         return fields.status;
-    int status = rope_spec_read(config, defaults->rope_theta, max_positions, &spec.rope, error);
+    int status = rope_spec_read(config, defaults->rope_theta, max_positions, arena, &spec.rope, error);
     if (status)
         return status;
-    if (spec.rope.kind == ROPE_DYNAMIC && spec.head_dim <= 2)
-        return error_set(error, ERROR_INVALID, "%s: dynamic rope scaling needs a head_dim above 2", WHERE);
+    if (!rope_dims(&spec.rope, spec.head_dim))
+        return error_set(error, ERROR_INVALID,
+                         "%s: of heads of %u dimensions, the share %g and its factors do not turn in pairs",
+                         WHERE, spec.head_dim, spec.rope.partial);
+    spec.embedding_scale = spec.residual_scale = spec.logits_scale = 1;
     spec.context = rope_context(&spec.rope);
     *out = spec;
     return 0;

@@ -30,11 +30,17 @@ enum {
 
 enum layer_type { LAYER_FULL, LAYER_SLIDING };
 
+/* How a family's config.json describes routed experts, whose fields must be there then.
+ *
+ * QWEN: num_experts of moe_intermediate_size, in the layers that decoder_sparse_step and mlp_only_layers
+ * leave. LOCAL: num_local_experts of intermediate_size, in every layer, whose weights sum to 1. */
+enum spec_experts_kind { EXPERTS_NONE, EXPERTS_QWEN, EXPERTS_LOCAL };
+
 /* What a family assumes where config.json is silent. */
 struct spec_defaults {
     uint32_t context;
     double rope_theta; /* JSON_REQUIRED_NUMBER: must be there */
-    bool experts;      /* the fields of routed experts must be there */
+    enum spec_experts_kind experts;
 };
 
 struct spec_experts {
@@ -56,6 +62,16 @@ struct model_spec {
     const enum layer_type *layer_types;            /* [n_layers] or NULL */
     struct rope_spec rope;
     struct spec_experts experts; /* zero when the family has none */
+
+    /* What only some families read (families.h); zero where nothing is said here. */
+    float embedding_scale, residual_scale, logits_scale; /* 1 */
+    float attention_scale;                               /* of q·k; 0: 1 / sqrt(head_dim) */
+    float attention_softcap, logits_softcap;             /* 0: none */
+    struct rope_spec rope_local;                         /* of sliding layers; theta 0: as the others */
+    uint32_t sliding_pattern;                            /* every so-manieth layer is full */
+    const bool *no_rope;                                 /* [n_layers] layers without rotation, or NULL */
+    uint32_t query_grow_from;                            /* plan_rope's grow_from and grow_beta, of queries */
+    float query_grow_beta;
 };
 
 /* Errors name the field. ERROR_UNSUPPORTED: an activation, a rope type, a layer type. */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "model/checkpoint.h"
-#include "model/families/families.h"
+#include "model/config.h"
 #include "model/json_file.h"
 #include "model/model.h"
 #include "model/quantization.h"
@@ -107,11 +107,10 @@ static int read_config(const json_t *config, struct arena *arena, struct model_s
     out->architecture = strdup(type);
     if (!out->architecture)
         return error_memory(error, "the summary", strlen(type));
-    const struct model_family *family = family_find(type);
-    struct model_spec spec;
-    int status = family ? spec_read(config, &family->defaults, arena, &spec, error) : ERROR_UNSUPPORTED;
+    struct model_config read;
+    int status = model_config_read(config, arena, &read, error);
     if (status == 0)
-        out->context = spec.context;
+        out->context = read.spec.context;
     out->supported = status == 0;
     if (status == 0 || status == ERROR_UNSUPPORTED) {
         status = quantization_read(config, quantization, error);

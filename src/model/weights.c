@@ -28,6 +28,14 @@ void weights_ignore(struct weights *weights, const char *module, const char *suf
         tensor->used = true;
 }
 
+void weights_ignore_all(struct weights *weights, const char *beginning)
+{
+    const struct checkpoint *checkpoint = weights->checkpoint;
+    for (uint32_t i = 0; checkpoint && i < checkpoint->n_tensors; i++)
+        if (strncmp(checkpoint->tensors[i].name, beginning, strlen(beginning)) == 0)
+            checkpoint->tensors[i].used = true;
+}
+
 static struct tensor *take(struct weights *weights, const char *module, const char *suffix)
 {
     struct tensor *tensor = weights->status ? NULL : find(weights, module, suffix);
@@ -113,30 +121,53 @@ static float read_float(const struct tensor *tensor, uint32_t index)
     return tensor->type == TENSOR_BF16 ? float_from_bf16(half) : float_from_f16(half);
 }
 
-static float *copy_vector(struct weights *weights, const char *module, const char *suffix, uint32_t length)
+/* [rows, length], or [length] when rows is 0. */
+static float *copy_vectors(struct weights *weights, const char *module, const char *suffix, uint32_t rows,
+                           uint32_t length)
 {
     enum scalar_type type;
     struct tensor *tensor = take(weights, module, suffix);
-    if (!tensor || check_float(weights, tensor, &type) || check_shape(weights, tensor, 0, 0, length))
+    if (!tensor || check_float(weights, tensor, &type) || check_shape(weights, tensor, 0, rows, length))
         return NULL;
-    float *values = arena_alloc(weights->arena, length, sizeof *values);
+    uint32_t n = (rows ? rows : 1) * length; /* as many as the file has: check_shape */
+    float *values = arena_alloc(weights->arena, n, sizeof *values);
     if (!values) {
-        weights->status =
-            error_memory(weights->error, tensor->name, (unsigned long long)length * sizeof *values);
+        weights->status = error_memory(weights->error, tensor->name, (unsigned long long)n * sizeof *values);
         return NULL;
     }
-    for (uint32_t i = 0; i < length; i++)
+    for (uint32_t i = 0; i < n; i++)
         values[i] = read_float(tensor, i);
+    return values;
+}
+
+static float *vectors(struct weights *weights, const char *module, const char *suffix, uint32_t rows,
+                      uint32_t length)
+{
+    uint32_t n = (rows ? rows : 1) * length;
+    if (!weights->checkpoint)
+        return weights_shape_vector(weights, n);
+    float *values = copy_vectors(weights, module, suffix, rows, length);
+    if (values)
+        weights->parameters += n;
     return values;
 }
 
 const float *weights_vector(struct weights *weights, const char *module, const char *suffix, uint32_t length)
 {
-    if (!weights->checkpoint)
-        return weights_shape_vector(weights, length);
-    const float *values = copy_vector(weights, module, suffix, length);
-    if (values)
-        weights->parameters += length;
+    return vectors(weights, module, suffix, 0, length);
+}
+
+const float *weights_vectors(struct weights *weights, const char *module, const char *suffix,
+                             uint32_t n_experts, uint32_t length)
+{
+    return vectors(weights, module, suffix, n_experts, length);
+}
+
+const float *weights_norm(struct weights *weights, const char *module, uint32_t length, float base)
+{
+    float *values = vectors(weights, module, "weight", 0, length);
+    for (uint32_t i = 0; values && base != 0 && i < length; i++)
+        values[i] += base;
     return values;
 }
 
@@ -169,7 +200,7 @@ static int take_global_scale(struct weights *weights, const char *module, struct
 {
     if (out->format != WEIGHT_NVFP4 || !weights_have(weights, module, "global_scale"))
         return 0;
-    float *scales = copy_vector(weights, module, "global_scale", out->n_experts);
+    float *scales = copy_vectors(weights, module, "global_scale", 0, out->n_experts);
     for (uint32_t i = 0; scales && i < out->n_experts; i++)
         scales[i] /= 6.0f * 448.0f;
     out->tensor_scales = scales;

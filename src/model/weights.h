@@ -36,8 +36,16 @@ const struct weight *weights_matrix(struct weights *weights, const char *module,
 /* The vector MODULE.SUFFIX of this length, as f32. */
 const float *weights_vector(struct weights *weights, const char *module, const char *suffix, uint32_t length);
 
+/* The vectors of a stack of experts, [n_experts, length], one after another. */
+const float *weights_vectors(struct weights *weights, const char *module, const char *suffix,
+                             uint32_t n_experts, uint32_t length);
+/* MODULE.weight of a norm, each plus base: some families store the distance from 1. */
+const float *weights_norm(struct weights *weights, const char *module, uint32_t length, float base);
+
 /* Counts a tensor as known though the plan does not need it. */
 void weights_ignore(struct weights *weights, const char *module, const char *suffix);
+/* All whose names begin so: "vision_tower." */
+void weights_ignore_all(struct weights *weights, const char *beginning);
 
 /* After everything was taken: ERROR_UNSUPPORTED naming a tensor that nobody asked for. A bias or a norm that
  * the program overlooked would give wrong answers without any other sign. */

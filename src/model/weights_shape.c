@@ -5,7 +5,8 @@
 bool weights_shape_have(const struct weights *weights, const char *module, const char *suffix)
 {
     (void)weights;
-    return strcmp(module, "lm_head") == 0 && strcmp(suffix, "weight") == 0;
+    const char *head = strstr(module, "lm_head");
+    return head && strcmp(head, "lm_head") == 0 && strcmp(suffix, "weight") == 0;
 }
 
 static void make_dense(const struct weights *weights, struct weight *out)
@@ -50,11 +51,11 @@ int weights_shape_matrix(struct weights *weights, const char *module, struct wei
     return 0;
 }
 
-const float *weights_shape_vector(struct weights *weights, uint32_t length)
+float *weights_shape_vector(struct weights *weights, uint32_t length)
 {
     if (weights->status)
         return NULL;
-    const float *zeros = arena_alloc(weights->arena, length, sizeof *zeros);
+    float *zeros = arena_alloc(weights->arena, length, sizeof *zeros);
     if (!zeros)
         weights->status =
             error_memory(weights->error, "a vector", (unsigned long long)length * sizeof *zeros);

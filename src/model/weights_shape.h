@@ -11,7 +11,7 @@ bool weights_shape_have(const struct weights *weights, const char *module, const
 /* Fills format, bits and row_bytes; rows, cols and n_experts are there. Returns weights->status. */
 int weights_shape_matrix(struct weights *weights, const char *module, struct weight *out);
 /* Zeros. */
-const float *weights_shape_vector(struct weights *weights, uint32_t length);
+float *weights_shape_vector(struct weights *weights, uint32_t length);
 
 /* What config.json's "torch_dtype" or "dtype" says; bf16 where it says nothing. */
 enum scalar_type weights_shape_type(const json_t *config);

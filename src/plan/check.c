@@ -62,7 +62,7 @@ static bool has_in2(enum plan_op_kind kind)
 
 static bool may_be_in_place(enum plan_op_kind kind)
 {
-    return kind == PLAN_NORM || kind == PLAN_ACT_MUL || kind == PLAN_ADD;
+    return kind == PLAN_NORM || kind == PLAN_ACT_MUL || kind == PLAN_ADD || kind == PLAN_SCALE;
 }
 
 /* The latent cache is the exception: its values are columns of its keys, so nothing comes in on in2. */
@@ -147,6 +147,8 @@ static int check_rope(const struct checker *checker)
         return fail(checker, "heads do not fill the view");
     if (rope->dynamic_from && rope->dims <= 2)
         return fail(checker, "dynamic scaling needs more than 2 dimensions");
+    if (rope->grow_from && (rope->dims != op->rope.head_dim || !isfinite(rope->grow_beta)))
+        return fail(checker, "a rotation that grows turns whole heads");
     return 0;
 }
 
@@ -220,6 +222,21 @@ static int check_route(const struct checker *checker)
     return 0;
 }
 
+static int check_scale(const struct checker *checker)
+{
+    const struct plan_op *op = checker->op;
+    if (op->in.width != op->out.width || (op->kind == PLAN_ADD && op->in2.width != op->out.width))
+        return fail(checker, "operands differ in width");
+    if (op->kind == PLAN_ADD)
+        return isfinite(op->add.scale) && (op->add.scale == 0 || same(op->in, op->out))
+                   ? 0
+                   : fail(checker, "a scaled sum is not in place");
+    if (!isfinite(op->scale.scale) || op->scale.scale == 0 || !isfinite(op->scale.softcap) ||
+        op->scale.softcap < 0)
+        return fail(checker, "scale or softcap");
+    return 0;
+}
+
 static int check_kind(const struct checker *checker)
 {
     const struct plan_op *op = checker->op;
@@ -236,8 +253,10 @@ static int check_kind(const struct checker *checker)
         return check_kv_store(checker);
     case PLAN_ATTEND:
         return check_attend(checker);
-    case PLAN_ACT_MUL:
     case PLAN_ADD:
+    case PLAN_SCALE:
+        return check_scale(checker);
+    case PLAN_ACT_MUL:
         return op->in.width == op->in2.width && op->in.width == op->out.width
                    ? 0
                    : fail(checker, "operands differ in width");

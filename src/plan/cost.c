@@ -86,6 +86,14 @@ static void add_linear(const struct weight *weight, const float *bias, double ro
     }
 }
 
+static uint64_t experts_bias_bytes(const struct plan_op *op)
+{
+    uint64_t numbers = (op->experts.gate_bias ? op->experts.gate->rows : 0) +
+                       (op->experts.up_bias ? op->experts.up->rows : 0) +
+                       (op->experts.down_bias ? op->experts.down->rows : 0);
+    return numbers * op->experts.gate->n_experts * sizeof(float);
+}
+
 static void add_experts(const struct plan_op *op, double rows, struct plan_cost *cost)
 {
     const struct weight *gate = op->experts.gate, *up = op->experts.up, *down = op->experts.down;
@@ -94,7 +102,7 @@ static void add_experts(const struct plan_op *op, double rows, struct plan_cost 
     double bytes = (double)weight_bytes(gate) + (double)weight_bytes(up) + (double)weight_bytes(down);
     double numbers =
         (double)weight_elements(gate) + (double)weight_elements(up) + (double)weight_elements(down);
-    cost->weight_bytes = bytes * (distinct / n_experts);
+    cost->weight_bytes = (bytes + (double)experts_bias_bytes(op)) * (distinct / n_experts);
     cost->flops = rows * active *
                   (2 * numbers / n_experts + ACT_MUL_FLOPS * (double)gate->rows + 2 * (double)down->rows);
 }
@@ -135,6 +143,9 @@ struct plan_cost plan_op_cost(const struct plan *plan, const struct plan_op *op,
         break;
     case PLAN_ADD:
         cost.flops = rows * op->out.width;
+        break;
+    case PLAN_SCALE:
+        cost.flops = rows * op->out.width * (op->scale.softcap > 0 ? ACT_MUL_FLOPS : 1);
         break;
     case PLAN_ROUTE:
         cost.flops = rows * op->route.n_experts * ROUTE_FLOPS;
@@ -214,6 +225,8 @@ uint64_t plan_weight_bytes(const struct plan *plan)
                 bytes += weight_bytes(weights[k]);
         if (op->kind == PLAN_LINEAR && op->linear.bias)
             bytes += (uint64_t)op->linear.weight->rows * sizeof(float);
+        if (op->kind == PLAN_EXPERTS)
+            bytes += experts_bias_bytes(op);
         if (op->kind == PLAN_NORM)
             bytes += norm_bytes(op);
     }

@@ -117,7 +117,7 @@ const char *plan_op_kind_name(enum plan_op_kind kind)
         [PLAN_EMBED] = "embed",     [PLAN_NORM] = "norm",         [PLAN_LINEAR] = "linear",
         [PLAN_ROPE] = "rope",       [PLAN_KV_STORE] = "kv_store", [PLAN_ATTEND] = "attend",
         [PLAN_ACT_MUL] = "act_mul", [PLAN_ADD] = "add",           [PLAN_ROUTE] = "route",
-        [PLAN_EXPERTS] = "experts", [PLAN_SELECT] = "select",
+        [PLAN_EXPERTS] = "experts", [PLAN_SELECT] = "select",     [PLAN_SCALE] = "scale",
     };
     return (unsigned)kind < PLAN_OP_KINDS ? names[kind] : "?";
 }

@@ -30,7 +30,8 @@ enum plan_op_kind {
     PLAN_KV_STORE, /* in = keys, in2 = values -> the layer's cache */
     PLAN_ATTEND,   /* causal grouped-query attention of in = queries over the cache */
     PLAN_ACT_MUL,  /* out = activation(in) * in2 */
-    PLAN_ADD,      /* out = in + in2 */
+    PLAN_ADD,      /* out = in + scale * in2 */
+    PLAN_SCALE,    /* out = scale * in, then softcap * tanh(. / softcap) where there is a softcap */
     PLAN_ROUTE,    /* router logits -> n_active weights, then n_active expert numbers (as f32) */
     PLAN_EXPERTS,  /* sum over the active experts of weight * down(act(gate(x)) * up(x)) */
     PLAN_SELECT,   /* rows of a token-domain slot -> output-domain slot */
@@ -43,7 +44,11 @@ enum plan_domain { DOMAIN_TOKENS, DOMAIN_OUTPUTS };
  * group size before the product (weights that are not integer codes are multiplied in f32 all the same). */
 enum plan_precision { PRECISION_INT8, PRECISION_F32 };
 
-enum plan_activation { ACTIVATION_SILU, ACTIVATION_GELU_TANH, ACTIVATION_GELU };
+/* act(gate) * up. SWIGLU_OAI (gpt-oss): g * sigmoid(1.702 g) * (u + 1) with g = min(gate, 7) and u = up
+ * clipped to [-7, 7]. */
+enum plan_activation { ACTIVATION_SILU, ACTIVATION_GELU_TANH, ACTIVATION_GELU, ACTIVATION_SWIGLU_OAI };
+#define PLAN_SWIGLU_OAI_LIMIT 7.0f
+#define PLAN_SWIGLU_OAI_ALPHA 1.702f
 
 /* What a layer keeps between steps, per sequence. */
 enum plan_cache_kind {
@@ -80,7 +85,10 @@ struct plan_cache {
  *     inv_freq[i] = grown ^ (-2i / dims)
  *     grown = base * (factor * (p + 1) / dynamic_from - (factor - 1)) ^ (dims / (dims - 2))
  * It depends on the token's own position only, where mlx-lm takes the length of the whole call: the result
- * must not change with how a prompt is cut into chunks. dims is above 2 then. */
+ * must not change with how a prompt is cut into chunks. dims is above 2 then.
+ *
+ * Llama 4's temperature: results at position p are multiplied by 1 + grow_beta * ln(1 + floor(p / grow_from))
+ * too. It is meant for queries whose whole heads are rotated, which it makes longer. */
 struct plan_rope {
     uint32_t dims; /* rotated dimensions of each head, the first ones */
     bool interleaved;
@@ -88,12 +96,14 @@ struct plan_rope {
     const float *inv_freq; /* [dims / 2] */
     uint32_t dynamic_from; /* 0 = not dynamic */
     float base, factor;
+    uint32_t grow_from; /* 0 = does not grow */
+    float grow_beta;
 };
 
 /* Which operands an operation has, and what may share memory: a unary op reads `in`, a binary one `in2` too;
- * ROPE has `out` only, EMBED too, KV_STORE has no `out`. NORM, ACT_MUL and ADD may write to exactly the view
- * they read (in place); otherwise `out` overlaps neither `in` nor `in2`. Views that an operation does not
- * have are zero. */
+ * ROPE has `out` only, EMBED too, KV_STORE has no `out`. NORM, ACT_MUL, ADD and SCALE may write to exactly
+ * the view they read (in place); otherwise `out` overlaps neither `in` nor `in2`. Views that an operation
+ * does not have are zero. */
 struct plan_op {
     enum plan_op_kind kind;
     const char *name;              /* what a user understands: "layers.3.mlp.down_proj" */
@@ -132,11 +142,18 @@ struct plan_op {
             enum plan_activation activation;
         } act_mul;
         struct {
+            float scale; /* 0 = 1; with any other `out` is `in` */
+        } add;
+        struct {
+            float scale, softcap; /* softcap 0 = none */
+        } scale;
+        struct {
             uint32_t n_experts, n_active;
             bool normalize; /* the active weights are made to sum to 1 */
         } route;
         struct {
-            const struct weight *gate, *up, *down; /* stacked experts */
+            const struct weight *gate, *up, *down;        /* stacked experts */
+            const float *gate_bias, *up_bias, *down_bias; /* [n_experts * rows] each, or NULL */
             enum plan_activation activation;
             uint32_t n_active;
         } experts;

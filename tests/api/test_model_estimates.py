@@ -64,7 +64,7 @@ def test_names_are_not_paths(server, problem):
 def test_an_unsupported_architecture_is_an_answer(start_server, tmp_path):
     folder = tmp_path / "shelf" / "later"
     folder.mkdir(parents=True)
-    config = json.loads((BUILTIN / "config.json").read_text()) | {"model_type": "gpt_oss"}
+    config = json.loads((BUILTIN / "config.json").read_text()) | {"model_type": "deepseek_v3"}
     (folder / "config.json").write_text(json.dumps(config))
     server = start_server(env={"LLMIND_MODEL_PATH": str(tmp_path / "shelf")})
     body = estimate(server, "later").json()

@@ -20,6 +20,8 @@ import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm import utils
+from mlx_lm.models import gemma2
+from mlx_lm.models.base import create_attention_mask
 from mlx_lm.models.switch_layers import SwitchLinear
 
 mx.set_default_device(mx.cpu)
@@ -89,11 +91,106 @@ FAMILIES = {
         "mlp_only_layers": [1],
         "norm_topk_prob": False,
     },
+    "mixtral": {
+        "model_type": "mixtral",
+        "head_dim": None,
+        "num_local_experts": 8,
+        "num_experts_per_tok": 2,
+        "tie_word_embeddings": False,
+    },
+    "ministral3": {
+        "model_type": "ministral3",
+        "rope_theta": None,
+        "rope_parameters": {
+            "type": "yarn",
+            "rope_theta": 1000000.0,
+            "factor": 4.0,
+            "original_max_position_embeddings": 64,
+            "llama_4_scaling_beta": 0.1,
+        },
+        "tie_word_embeddings": False,
+    },
+    "mistral3": {
+        "model_type": "mistral3",
+        "text_config": {
+            **{name: value for name, value in BASE.items() if name != "rope_theta"},
+            "model_type": "ministral3",
+            "rope_parameters": {
+                "type": "yarn",
+                "rope_theta": 1000000.0,
+                "factor": 8.0,
+                "original_max_position_embeddings": 32,
+                "llama_4_scaling_beta": 0.2,
+            },
+            "tie_word_embeddings": False,
+        },
+        "tie_word_embeddings": False,
+    },
+    "gemma2": {"model_type": "gemma2", "query_pre_attn_scalar": 96, "sliding_window": 24},
+    "gemma3_text": {
+        "model_type": "gemma3_text",
+        "num_hidden_layers": 4,
+        "sliding_window_pattern": 3,
+        "sliding_window": 24,
+        "query_pre_attn_scalar": 100,
+        "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+    },
+    "gemma3": {
+        "model_type": "gemma3",
+        "text_config": {**BASE, "model_type": "gemma3_text", "num_hidden_layers": 3, "sliding_window_pattern": 2,
+                        "sliding_window": 32},
+    },
+    "phi3": {"model_type": "phi3", "head_dim": None, "tie_word_embeddings": False},
+    "phi4-mini": {
+        "model_type": "phi3",
+        "head_dim": None,
+        "partial_rotary_factor": 0.75,
+        "original_max_position_embeddings": 512,
+        "rope_scaling": {
+            "type": "longrope",
+            "short_factor": [1.0 + 0.01 * i for i in range(24)],
+            "long_factor": [1.0 + 0.5 * i for i in range(24)],
+        },
+    },
+    "smollm3": {"model_type": "smollm3", "num_hidden_layers": 4, "no_rope_layers": [1, 0, 1, 0]},
+    "smollm3-silent": {"model_type": "smollm3", "num_hidden_layers": 4},
+    "granite": {
+        "model_type": "granite",
+        "head_dim": None,
+        "embedding_multiplier": 12.0,
+        "residual_multiplier": 0.22,
+        "attention_multiplier": 0.0225,
+        "logits_scaling": 0.5,
+        "attention_bias": False,
+        "mlp_bias": False,
+    },
+    "olmo2": {"model_type": "olmo2"},
+    "glm4": {
+        "model_type": "glm4",
+        "attention_bias": True,
+        "partial_rotary_factor": 0.5,
+        "tie_word_embeddings": False,
+    },
+    "gpt_oss": {
+        "model_type": "gpt_oss",
+        "num_local_experts": 8,
+        "num_experts_per_tok": 2,
+        "sliding_window": 24,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "rope_scaling": {
+            "rope_type": "yarn",
+            "factor": 32.0,
+            "original_max_position_embeddings": 64,
+            "beta_fast": 32.0,
+            "beta_slow": 1.0,
+        },
+        "tie_word_embeddings": False,
+    },
 }
 
 
 def family_config(family):
-    config = {**BASE, **FAMILIES[family]}
+    config = {name: value for name, value in {**BASE, **FAMILIES[family]}.items() if value is not None}
     config["bos_token_id"], config["eos_token_id"] = 0, 1
     return config
 
@@ -102,17 +199,20 @@ def random_weight(name, value, config):
     """Weights as far apart as mlx's own initialization makes them, but normal, and with norms and biases that are not
     the trivial ones. Logits get a spread of a few nats."""
     noise = mx.random.normal(value.shape)
-    if name == "model.norm.weight":
-        return 3 + 0.3 * noise
+    base = 0 if config["model_type"].startswith("gemma") else 1  # Gemma's norms keep the distance from 1
+    if name.endswith("model.norm.weight"):
+        return base + 2 + 0.3 * noise
     if name.endswith("norm.weight"):
-        return 1 + 0.1 * noise
+        return base + 0.1 * noise
     if name.endswith("bias"):
         return 0.2 * noise
+    if name.endswith("sinks"):
+        return noise
     if "embed_tokens" in name and not config["tie_word_embeddings"]:
         return noise
     if "embed_tokens" in name or "lm_head" in name:
         return noise * value.shape[-1] ** -0.5
-    if name.endswith("mlp.gate.weight"):
+    if name.endswith(("mlp.gate.weight", "block_sparse_moe.gate.weight", "mlp.router.weight")):
         # a clear choice of experts: where two are nearly equal, bf16 and f32 choose differently and are worlds apart
         return 4 * noise * value.shape[-1] ** -0.5
     return noise * (3 * value.shape[-1]) ** -0.5
@@ -133,15 +233,29 @@ def experts_in_f32(self, x, indices, sorted_indices=False):
     """SwitchLinear.__call__: mlx has gather_mm in float32 only on the CPU. The product is rounded to x's type."""
     weight = self["weight"].swapaxes(-1, -2).astype(mx.float32)
     product = mx.gather_mm(x.astype(mx.float32), weight, rhs_indices=indices, sorted_indices=sorted_indices)
+    if "bias" in self:
+        product = product + mx.expand_dims(self["bias"][indices], -2).astype(mx.float32)
     return product.astype(x.dtype)
 
 
 SwitchLinear.__call__ = experts_in_f32
 
 
+class WindowedGemma2(gemma2.TransformerBlock):
+    """A layer of Gemma 2 with its window, whatever mask it is given."""
+
+    def __call__(self, x, mask=None, cache=None):
+        window = create_attention_mask(x, cache, window_size=self.window, return_array=True)
+        return super().__call__(x, window, cache)
+
+
 def use_window(model, config):
     """mlx-lm 0.32 runs "mistral" through its llama class, which only knows windows by layer_types and ignores the
-    window of a Mistral config. The model itself has the window in every layer (transformers' MistralConfig)."""
+    window of a Mistral config, and it knows none of Gemma 2. The models themselves have a window in every layer, and in
+    every other one (transformers' MistralConfig and Gemma2Config)."""
+    if config["model_type"] == "gemma2":
+        for layer in model.layers[::2]:
+            layer.__class__, layer.window = WindowedGemma2, config["sliding_window"]
     if config["model_type"] != "mistral" or not config.get("sliding_window"):
         return
     model.model.sliding_window = config["sliding_window"]
@@ -192,12 +306,25 @@ def random_tokens(seed, n=N_POSITIONS):
     return np.random.default_rng(seed + 1).integers(2, VOCAB, n).astype(np.int32)
 
 
+DTYPE = mx.float32  # of the run that goes on
+
+
+def embed_in_dtype(self, x, embed=nn.QuantizedEmbedding.__call__):
+    """mlx unpacks embeddings of the mx formats to bfloat16, which holds them exactly, whatever the model's type is."""
+    return embed(self, x).astype(DTYPE)
+
+
+nn.QuantizedEmbedding.__call__ = embed_in_dtype
+
+
 def references(model, seed=0):
     tokens = random_tokens(seed)
     batch = mx.array(tokens)[None]
     result = {"tokens": tokens}
 
     def run(name, dtype):
+        global DTYPE
+        DTYPE = dtype
         model.set_dtype(dtype)
         logits = model(batch)[0].astype(mx.float32)
         mx.eval(logits)

@@ -10,6 +10,8 @@ import mlx_lm
 import numpy as np
 import pytest
 
+import checkpoints
+
 mx.set_default_device(mx.cpu)
 
 AFFINE = [("affine", bits, group) for bits in (2, 3, 4, 5, 6, 8) for group in (32, 64, 128)]
@@ -184,6 +186,11 @@ def shown(program, folder):
 ])
 def test_the_whole_is_what_mlx_lm_writes(program, dense, tmp_path, shape, options, change):
     published = rewritten(dense(shape), tmp_path / "published", change)
+    as_mlx_lm(program, published, tmp_path, options)
+
+
+def as_mlx_lm(program, published, tmp_path, options):
+    """What `convert` makes of a folder is what mlx_lm.convert makes of it, and mlx-lm computes the same from both."""
     wish = dict(zip(options[::2], options[1::2]))
     theirs = tmp_path / "theirs"
     mlx_lm.convert(
@@ -203,3 +210,38 @@ def test_the_whole_is_what_mlx_lm_writes(program, dense, tmp_path, shape, option
     tokens = mx.array([[5, 17, 99, 3, 250, 42]])
     same_bits(model(tokens), other(tokens), "logits")
     assert shown(program, tmp_path / "ours") == shown(program, theirs)
+
+
+def with_towers(weights):
+    """A model of several parts as it is published: what looks at pictures beside what writes."""
+    return weights | {"vision_tower.patch.weight": mx.ones((64, 64)), "multi_modal_projector.norm.weight": mx.ones((64,))}
+
+
+def with_newer_names(weights):
+    """As transformers names them since 4.52."""
+    moved = {name.replace("language_model.model.", "model.language_model.").replace("language_model.lm_head", "lm_head"): value
+             for name, value in weights.items()}  # fmt: skip
+    return moved | {"model.vision_tower.patch.weight": mx.ones((64, 64))}
+
+
+def one_by_one(weights):
+    """Mixtral's experts."""
+    parts, out = {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"}, {}
+    for name, value in weights.items():
+        before, stacked, part = name.partition(".switch_mlp.")
+        for i in range(value.shape[0]) if stacked else ():
+            out[f"{before}.experts.{i}.{parts[part.removesuffix('.weight')]}.weight"] = value[i]
+        if not stacked:
+            out[name] = value
+    return out
+
+
+@pytest.mark.parametrize(("family", "change", "options"), [
+    ("mixtral", one_by_one, []), ("mixtral", dict, ["--mode", "mxfp4"]), ("gemma3", with_towers, []),
+    ("gemma3_text", dict, ["--recipe", "mixed_3_6"]), ("mistral3", with_newer_names, ["--bits", 8]), ("gemma2", dict, []),
+    ("mistral3", with_towers, ["--recipe", "mixed_2_6"]), ("phi3", dict, []), ("granite", dict, []), ("olmo2", dict, []),
+    ("granite", dict, ["--mode", "mxfp8"]), ("glm4", dict, []), ("smollm3", dict, ["--bits", 3]), ("gpt_oss", dict, []),
+])  # fmt: skip
+def test_other_families(program, tmp_path, family, change, options):
+    checkpoints.make(tmp_path / "dense", family)
+    as_mlx_lm(program, rewritten(tmp_path / "dense", tmp_path / "published", change), tmp_path, options)

@@ -4,6 +4,8 @@ Bars (issue A): --precise within 1e-3 of the float32 reference and 2e-2 of the b
 of at least 0.999 with the reference and the same top-1 at 99 % of the positions where the reference is sure."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
@@ -62,11 +64,23 @@ def test_affine_scales_of_other_types(program, tmp_path, dtype):
     check(program, tmp_path / "model", reference, tmp_path)
 
 
-@pytest.mark.parametrize("quantization", [{"bits": 4, "group_size": 64}, {"mode": "mxfp4"}], ids=["4-bit", "mxfp4"])
+@pytest.mark.parametrize("quantization", [{"bits": 4, "group_size": 64}, {"mode": "mxfp4"}, {}], ids=["4-bit", "mxfp4", "dense"])
 @pytest.mark.parametrize("family", [name for name in checkpoints.FAMILIES if name != "llama"])
 def test_family(program, tmp_path, family, quantization):
     reference = make(tmp_path / "model", family, **quantization)
     check(program, tmp_path / "model", reference, tmp_path)
+
+
+def test_every_family_is_here_and_documented(program, tmp_path):
+    """What the program says it supports has a model above, and a measured line in docs/models.md (scripts/models_doc)."""
+    (tmp_path / "config.json").write_text('{"model_type": "nothing"}')
+    told = subprocess.run([str(program), "show", str(tmp_path)], capture_output=True, text=True).stderr
+    names = told.partition("supported are: ")[2].strip().split(", ")
+    assert len(names) >= 17, told
+    tested = {family["model_type"] for family in checkpoints.FAMILIES.values()}
+    documented = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    assert tested == set(names)
+    assert [name for name in names if f"| `{name}` |" not in documented] == []
 
 
 def test_overrides_per_layer(program, tmp_path):

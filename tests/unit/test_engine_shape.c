@@ -137,7 +137,8 @@ static void lies_are_refused(void **state)
         const char *name, *value;
         int code;
     } lies[] = {
-        {"model_type", "\"gemma3\"", ERROR_UNSUPPORTED},
+        {"model_type", "\"gemma3n\"", ERROR_UNSUPPORTED},
+        {"model_type", "\"gemma3\"", ERROR_INVALID}, /* there is no text_config */
         {"hidden_size", "-1", ERROR_INVALID},
         {"hidden_size", "1e99", ERROR_INVALID},
         {"num_hidden_layers", "100000000", ERROR_INVALID},
@@ -186,8 +187,8 @@ static void unknown_architectures_say_what_they_need(void **state)
     assert_null(model_shape_needs("llama"));
     assert_null(model_shape_needs("never_heard_of"));
     assert_non_null(strstr(model_shape_needs("deepseek_v3"), "latent"));
-    assert_non_null(strstr(model_shape_needs("gemma3_text"), "windows"));
-    assert_non_null(strstr(model_shape_needs("gpt_oss"), "experts"));
+    assert_null(model_shape_needs("gemma3"));
+    assert_non_null(strstr(model_shape_needs("gemma3n_text"), "embeddings"));
     json_t *config = json_pack("{s:i}", "model_type", 3);
     assert_string_equal(model_shape_architecture(config), "unknown");
     json_decref(config);

@@ -227,8 +227,14 @@ static void test_absurd_dimensions(void **state)
         {"\"rms_norm_eps\":1e-5,", "", "rms_norm_eps is missing"},
         {"\"rope_theta\":10000.0", "\"rope_theta\":0", "rope_theta"},
         {"\"rope_theta\":10000.0", "\"rope_theta\":1e300", "rope_theta"},
+        {"\"rope_theta\":10000.0", "\"rope_theta\":10000.0,\"rope_scaling\":{\"type\":\"magic\"}",
+         "rope type magic"},
         {"\"rope_theta\":10000.0", "\"rope_theta\":10000.0,\"rope_scaling\":{\"type\":\"su\"}",
-         "rope type su"},
+         "long_factor"},
+        {"\"rope_theta\":10000.0",
+         "\"rope_theta\":10000.0,\"rope_scaling\":{\"type\":\"su\",\"long_factor\":[1,-1]}", "long_factor"},
+        {"\"rope_theta\":10000.0",
+         "\"rope_theta\":10000.0,\"rope_scaling\":{\"type\":\"su\",\"long_factor\":[1,2,3]}", "in pairs"},
         {"\"rope_theta\":10000.0", "\"rope_theta\":10000.0,\"rope_scaling\":{\"type\":\"linear\"}", "factor"},
         {"\"rope_theta\":10000.0",
          "\"rope_theta\":10000.0,\"rope_scaling\":{\"type\":\"linear\",\"factor\":0}", "factor"},
@@ -247,7 +253,8 @@ static void test_absurd_dimensions(void **state)
          "\"rope_theta\":10000.0,\"layer_types\":[\"full_attention\",\"sliding_attention\"]",
          "sliding_window"},
         {"\"rope_theta\":10000.0", "\"rope_theta\":10000.0,\"layer_types\":[1,2]", "layer_types"},
-        {"\"rope_theta\":10000.0", "\"rope_theta\":10000.0,\"partial_rotary_factor\":0.5", "partial_rotary"},
+        {"\"rope_theta\":10000.0", "\"rope_theta\":10000.0,\"partial_rotary_factor\":0.01", "in pairs"},
+        {"\"rope_theta\":10000.0", "\"rope_theta\":10000.0,\"partial_rotary_factor\":2", "partial_rotary"},
     };
     struct fixture fixture;
     struct error error;

@@ -12,12 +12,16 @@
 
 enum { DIMS = 16, PAIRS = DIMS / 2 };
 
+static struct arena memory; /* of the lists in a spec */
+
 static int read(const char *text, struct rope_spec *spec, struct error *error)
 {
     json_t *config = json_loads(text, 0, NULL);
     assert_non_null(config);
     *spec = (struct rope_spec){0};
-    int status = rope_spec_read(config, 10000, 4096, spec, error);
+    arena_free(&memory);
+    arena_init(&memory);
+    int status = rope_spec_read(config, 10000, 4096, &memory, spec, error);
     json_decref(config);
     return status;
 }
@@ -153,11 +157,61 @@ static void test_bad(void **state)
     }
 }
 
+static void test_longrope(void **state)
+{
+    (void)state;
+    double expected[PAIRS];
+    for (int i = 0; i < PAIRS; i++)
+        expected[i] = pow(10000, -i / 8.0) / (i + 1);
+    /* 4,096 positions of which 256 were trained: sqrt(1 + ln 16 / ln 256) */
+    check("{\"original_max_position_embeddings\":256,\"rope_scaling\":{\"type\":\"su\","
+          "\"long_factor\":[1,2,3,4,5,6,7,8]}}",
+          expected, sqrt(1.5));
+    check("{\"rope_scaling\":{\"rope_type\":\"longrope\",\"original_max_position_embeddings\":256,"
+          "\"attention_factor\":1.25,\"long_factor\":[1,2,3,4,5,6,7,8]}}",
+          expected, 1.25);
+    check("{\"rope_scaling\":{\"type\":\"su\",\"long_factor\":[1,2,3,4,5,6,7,8]}}", expected, 1);
+}
+
+static void test_dims(void **state)
+{
+    (void)state;
+    struct rope_spec spec;
+    assert_int_equal(read("{}", &spec, NULL), 0);
+    assert_int_equal(rope_dims(&spec, 128), 128);
+    assert_int_equal(read("{\"partial_rotary_factor\":0.75}", &spec, NULL), 0);
+    assert_int_equal(rope_dims(&spec, 128), 96);
+    assert_int_equal(read("{\"rope_parameters\":{\"partial_rotary_factor\":0.5}}", &spec, NULL), 0);
+    assert_int_equal(rope_dims(&spec, 64), 32);
+    assert_int_equal(rope_dims(&spec, 2), 0); /* one dimension does not turn */
+    assert_int_equal(rope_dims(&spec, 6), 0);
+    assert_int_equal(read("{\"rope_scaling\":{\"type\":\"su\",\"long_factor\":[1,2]}}", &spec, NULL), 0);
+    assert_int_equal(rope_dims(&spec, 4), 4);
+    assert_int_equal(rope_dims(&spec, 8), 0);
+}
+
+/* transformers 5 has parameters for each kind of layer; those of full attention count. */
+static void test_parameters_by_layer(void **state)
+{
+    (void)state;
+    struct rope_spec spec;
+    assert_int_equal(read("{\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"linear\",\"factor\":8,"
+                          "\"rope_theta\":1e6},\"sliding_attention\":{\"rope_theta\":1e4}}}",
+                          &spec, NULL),
+                     0);
+    assert_int_equal(spec.kind, ROPE_LINEAR);
+    assert_true(spec.theta == 1e6 && spec.factor == 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_default), cmocka_unit_test(test_llama3),  cmocka_unit_test(test_yarn),
-        cmocka_unit_test(test_dynamic), cmocka_unit_test(test_context), cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_default), cmocka_unit_test(test_longrope),
+        cmocka_unit_test(test_dims),    cmocka_unit_test(test_parameters_by_layer),
+        cmocka_unit_test(test_llama3),  cmocka_unit_test(test_yarn),
+        cmocka_unit_test(test_dynamic), cmocka_unit_test(test_context),
+        cmocka_unit_test(test_bad),
     };
+    arena_init(&memory);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

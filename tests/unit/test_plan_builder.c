@@ -12,7 +12,26 @@
 #include "plan/plan.h"
 
 enum { HIDDEN = 8, VOCAB = 10, HEADS = 4, KV_HEADS = 2, HEAD_DIM = 4, EXPERTS = 3, FFN = 6 };
-enum { EMBED, NORM, Q, K, V, ROPE, STORE, ATTEND, O, ADD, ROUTER, ROUTE, MIX, ACT, SELECT, HEAD, N_OPS };
+enum {
+    EMBED,
+    NORM,
+    Q,
+    K,
+    V,
+    ROPE,
+    STORE,
+    ATTEND,
+    O,
+    ADD,
+    ROUTER,
+    ROUTE,
+    MIX,
+    ACT,
+    SELECT,
+    HEAD,
+    SCALE,
+    N_OPS
+};
 
 static uint8_t bytes[1];
 static float vector[64];
@@ -111,6 +130,10 @@ static void write_rest(struct plan_builder *builder, struct bench *bench, struct
     op->in = x;
     op->out = wanted;
     linear(builder, "head", &bench->embed, wanted, logits);
+    op = plan_op(builder, PLAN_SCALE, "scale");
+    op->in = op->out = logits;
+    op->scale.scale = 2;
+    op->scale.softcap = 30;
     builder->plan.logits = logits;
 }
 
@@ -221,15 +244,18 @@ static void test_parameters(void **state)
 {
     (void)state;
     struct bench bench;
-    struct plan_rope odd = rope, wide = rope, empty = rope;
+    struct plan_rope odd = rope, wide = rope, empty = rope, part = rope;
     odd.dims = 3;
     wide.dims = HEAD_DIM + 2;
     empty.inv_freq = NULL;
+    part.dims = HEAD_DIM / 2;
+    part.grow_from = 16;
     bench_open(&bench);
     REFUSE(bench.ops[ROPE].rope.rope = NULL);
     REFUSE(bench.ops[ROPE].rope.rope = &odd);
     REFUSE(bench.ops[ROPE].rope.rope = &wide);
     REFUSE(bench.ops[ROPE].rope.rope = &empty);
+    REFUSE(bench.ops[ROPE].rope.rope = &part); /* a part of a head grows, and the rest does not */
     REFUSE(bench.ops[ROPE].rope.n_heads = 3);
     REFUSE(bench.ops[STORE].kv_store.cache = 1);
     REFUSE(bench.ops[ATTEND].attend.cache = 1);
@@ -249,7 +275,13 @@ static void test_parameters(void **state)
     REFUSE(bench.plan.logits.width = VOCAB - 1);
     REFUSE(bench.plan.logits = bench.ops[EMBED].out);
     REFUSE(bench.plan.logits.slot = 77);
-    REFUSE(bench.plan.n_ops = N_OPS - 1); /* nothing writes the logits */
+    REFUSE(bench.plan.n_ops = HEAD); /* nothing writes the logits */
+    REFUSE(bench.ops[SCALE].scale.scale = 0);
+    REFUSE(bench.ops[SCALE].scale.scale = 1.0f / 0.0f);
+    REFUSE(bench.ops[SCALE].scale.softcap = -1);
+    REFUSE(bench.ops[SCALE].out.width = VOCAB - 1);
+    REFUSE((bench.ops[ADD].add.scale = 0.5f, bench.ops[ADD].out = bench.ops[NORM].out));
+    REFUSE(bench.ops[ADD].add.scale = 1.0f / 0.0f);
     arena_free(&bench.arena);
 }
 

@@ -46,11 +46,14 @@ static void fill_rope(const struct plan_rope *rope, uint32_t position, float *co
 {
     uint32_t pairs = rope->dims / 2;
     bool dynamic = rope->dynamic_from && position >= rope->dynamic_from;
+    float scale = rope->scale;
+    if (rope->grow_from && position >= rope->grow_from)
+        scale *= 1.0f + rope->grow_beta * logf(1.0f + (float)(position / rope->grow_from));
     for (uint32_t i = 0; i < pairs; i++) {
         float inv_freq = dynamic ? dynamic_inv_freq(rope, position, i) : rope->inv_freq[i];
         float angle = (float)position * inv_freq;
-        cos_sin[i] = cosf(angle) * rope->scale;
-        cos_sin[pairs + i] = sinf(angle) * rope->scale;
+        cos_sin[i] = cosf(angle) * scale;
+        cos_sin[pairs + i] = sinf(angle) * scale;
     }
 }
 
@@ -94,6 +97,26 @@ static void embed_row(const struct cpu_model *model, const struct plan_op *op, u
             out[i] *= op->embed.scale;
 }
 
+/* Not worth a kernel: a step has one of these, over the few rows whose logits are wanted. */
+static void scale_row(const struct cpu_model *model, const struct plan_op *op, uint32_t row)
+{
+    const float *in = view_row(model, op->in, row);
+    float *out = view_row(model, op->out, row);
+    float scale = op->scale.scale, softcap = op->scale.softcap;
+    for (uint32_t i = 0; i < op->out.width; i++)
+        out[i] = softcap > 0 ? softcap * tanhf(in[i] * scale / softcap) : in[i] * scale;
+}
+
+static void add_row(const struct cpu_model *model, const struct plan_op *op, uint32_t row)
+{
+    const float *in2 = view_row(model, op->in2, row);
+    float *out = view_row(model, op->out, row);
+    if (op->add.scale != 0)
+        model->kernels.add_scaled(out, in2, op->add.scale, op->out.width);
+    else
+        model->kernels.add(view_row(model, op->in, row), in2, op->out.width, out);
+}
+
 static void kv_store_row(const struct cpu_model *model, const struct plan_op *op, uint32_t row)
 {
     const struct backend_batch *batch = model->batch;
@@ -134,8 +157,10 @@ static void execute_row(const struct cpu_model *model, const struct plan_op *op,
                          op->out.width, view_row(model, op->out, row));
         break;
     case PLAN_ADD:
-        kernels->add(view_row(model, op->in, row), view_row(model, op->in2, row), op->out.width,
-                     view_row(model, op->out, row));
+        add_row(model, op, row);
+        break;
+    case PLAN_SCALE:
+        scale_row(model, op, row);
         break;
     case PLAN_ROUTE:
         execute_route(op, view_row(model, op->in, row), view_row(model, op->out, row));

@@ -66,9 +66,10 @@ static void sort_pairs(struct cpu_model *model, const struct plan_op *op)
             space->busy[space->n_busy++] = e;
 }
 
+/* Plain numbers have no groups, and are not multiplied with codes. */
 static struct q8_rows codes_for(struct q8_rows buffer, const struct weight *weight)
 {
-    return shape_codes(buffer, weight->cols, weight->group_size);
+    return weight->group_size ? shape_codes(buffer, weight->cols, weight->group_size) : buffer;
 }
 
 /* The rows [first, ...) of rounded activations. */
@@ -80,10 +81,10 @@ static struct q8_rows codes_from(struct q8_rows codes, uint32_t first)
     return codes;
 }
 
-/* One piece of weight rows of one expert, for all its tokens. */
+/* One piece of weight rows of one expert, for all its tokens. bias: [n_experts * rows] or NULL. */
 static void expert_piece(struct cpu_model *model, const struct plan_op *op, const struct weight *weight,
-                         uint32_t expert, uint32_t begin, uint32_t end, const float *x, struct q8_rows codes,
-                         float *out, void *scratch)
+                         const float *bias, uint32_t expert, uint32_t begin, uint32_t end, const float *x,
+                         struct q8_rows codes, float *out, void *scratch)
 {
     uint32_t first = model->experts.expert_start[expert];
     uint32_t n = model->experts.expert_start[expert + 1] - first;
@@ -95,6 +96,10 @@ static void expert_piece(struct cpu_model *model, const struct plan_op *op, cons
         model->kernels.linear_f32(weight, expert, begin, end, x + (size_t)first * weight->cols, weight->cols,
                                   n, rows, weight->rows, scratch);
     }
+    if (bias)
+        for (uint32_t pair = 0; pair < n; pair++)
+            for (uint32_t r = begin; r < end; r++)
+                rows[(size_t)pair * weight->rows + r] += bias[(size_t)expert * weight->rows + r];
 }
 
 /* How an expert's matrix is cut. Which experts have tokens is known only after sorting, so the pieces are
@@ -128,11 +133,13 @@ static void expert_products(struct cpu_model *model, const struct plan_op *op, b
     uint32_t expert = space->busy[piece / cut.pieces], begin = piece % cut.pieces * cut.rows;
     uint32_t end = begin + cut.rows < weight->rows ? begin + cut.rows : weight->rows;
     if (down) {
-        expert_piece(model, op, weight, expert, begin, end, space->gate, space->h_codes, space->out, scratch);
+        expert_piece(model, op, weight, op->experts.down_bias, expert, begin, end, space->gate,
+                     space->h_codes, space->out, scratch);
     } else {
-        expert_piece(model, op, weight, expert, begin, end, space->x, space->x_codes, space->gate, scratch);
-        expert_piece(model, op, op->experts.up, expert, begin, end, space->x, space->x_codes, space->up,
-                     scratch);
+        expert_piece(model, op, weight, op->experts.gate_bias, expert, begin, end, space->x, space->x_codes,
+                     space->gate, scratch);
+        expert_piece(model, op, op->experts.up, op->experts.up_bias, expert, begin, end, space->x,
+                     space->x_codes, space->up, scratch);
     }
 }
 

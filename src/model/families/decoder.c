@@ -6,18 +6,13 @@
  */
 #include "model/families/decoder.h"
 
-#include <math.h>
 #include <stdio.h>
 
-enum { PATH_CAPACITY = 160 };
+#include "model/families/decoder_ops.h"
 
-enum role { ROLE_PROJECTION, ROLE_HEAD, ROLE_ROUTER };
+/* ---- what the parts share ---- */
 
-/* The one place where precision is decided. Integer codes (affine, and e2m1 whose doubles are integers) take
- * int8 activations, which is what makes them fast; formats without them are multiplied in f32 anyway. Routers
- * stay f32: a rounding that swaps two experts changes the answer in a jump, and a router is under a
- * thousandth of a layer's bytes. */
-static enum plan_precision precision_for(const struct weight *weight, enum role role)
+enum plan_precision decoder_precision(const struct weight *weight, enum role role)
 {
     if (!weight || role == ROLE_ROUTER)
         return PRECISION_F32;
@@ -26,198 +21,72 @@ static enum plan_precision precision_for(const struct weight *weight, enum role 
     return integer_codes ? PRECISION_INT8 : PRECISION_F32;
 }
 
-/* "model.layers.3.NAME", or "model.NAME" outside the layers. */
-static void module_path(const struct decoder *decoder, const char *name, char path[PATH_CAPACITY])
+void decoder_path(const struct decoder *decoder, const char *name, char path[DECODER_PATH_BYTES])
 {
     if (decoder->builder->layer < 0)
-        snprintf(path, PATH_CAPACITY, "model.%s", name);
+        snprintf(path, DECODER_PATH_BYTES, "%smodel.%s", decoder->prefix, name);
     else
-        snprintf(path, PATH_CAPACITY, "model.layers.%d.%s", decoder->builder->layer, name);
+        snprintf(path, DECODER_PATH_BYTES, "%smodel.layers.%d.%s", decoder->prefix, decoder->builder->layer,
+                 name);
 }
 
-static const struct weight *matrix(struct decoder *decoder, const char *name, uint32_t n_experts,
-                                   uint32_t rows, uint32_t cols)
+const struct weight *decoder_matrix(struct decoder *decoder, const char *name, uint32_t n_experts,
+                                    uint32_t rows, uint32_t cols)
 {
-    char path[PATH_CAPACITY];
-    module_path(decoder, name, path);
+    char path[DECODER_PATH_BYTES];
+    decoder_path(decoder, name, path);
     return weights_matrix(decoder->weights, path, n_experts, rows, cols);
 }
 
-static void write_linear(struct decoder *decoder, const char *op_name, const char *module, enum role role,
-                         bool bias, struct plan_view in, struct plan_view out)
+void decoder_linear(struct decoder *decoder, const char *op_name, const char *module, enum role role,
+                    bool bias, struct plan_view in, struct plan_view out)
 {
-    char path[PATH_CAPACITY];
-    module_path(decoder, module, path);
+    char path[DECODER_PATH_BYTES];
+    decoder_path(decoder, module, path);
     struct plan_op *op = plan_op(decoder->builder, PLAN_LINEAR, op_name);
     op->in = in;
     op->out = out;
     op->linear.weight = weights_matrix(decoder->weights, path, 0, out.width, in.width);
     op->linear.bias = bias ? weights_vector(decoder->weights, path, "bias", out.width) : NULL;
-    op->precision = precision_for(op->linear.weight, role);
+    op->precision = decoder_precision(op->linear.weight, role);
 }
 
-static void write_projection(struct decoder *decoder, const char *name, bool bias, struct plan_view in,
-                             struct plan_view out)
+void decoder_projection(struct decoder *decoder, const char *name, bool bias, struct plan_view in,
+                        struct plan_view out)
 {
-    write_linear(decoder, name, name, ROLE_PROJECTION, bias, in, out);
+    decoder_linear(decoder, name, name, ROLE_PROJECTION, bias, in, out);
 }
 
-static void write_norm(struct decoder *decoder, const char *name, uint32_t n_groups, struct plan_view in,
-                       struct plan_view out)
+void decoder_norm(struct decoder *decoder, const char *name, uint32_t n_groups, struct plan_view in,
+                  struct plan_view out)
 {
-    char path[PATH_CAPACITY];
-    module_path(decoder, name, path);
+    char path[DECODER_PATH_BYTES];
+    decoder_path(decoder, name, path);
     struct plan_op *op = plan_op(decoder->builder, PLAN_NORM, name);
     op->in = in;
     op->out = out;
-    op->norm.weight = weights_vector(decoder->weights, path, "weight", in.width / n_groups);
+    op->norm.weight = weights_norm(decoder->weights, path, in.width / n_groups, decoder->norm_base);
     op->norm.eps = decoder->spec->norm_eps;
     op->norm.n_groups = n_groups;
 }
 
-static void write_add(struct decoder *decoder, const char *name, const struct decoder_rows *rows)
+void decoder_add(struct decoder *decoder, const char *name, const struct decoder_rows *rows)
 {
     struct plan_op *op = plan_op(decoder->builder, PLAN_ADD, name);
     op->in = op->out = rows->residual;
     op->in2 = rows->branch;
+    op->add.scale = decoder->spec->residual_scale == 1 ? 0 : decoder->spec->residual_scale;
 }
 
-static void write_select(struct decoder *decoder, const char *name, struct plan_view in, struct plan_view out)
-{
-    struct plan_op *op = plan_op(decoder->builder, PLAN_SELECT, name);
-    op->in = in;
-    op->out = out;
-}
-
-static void write_rope(struct decoder *decoder, const char *name, uint32_t n_heads, struct plan_view view)
-{
-    struct plan_op *op = plan_op(decoder->builder, PLAN_ROPE, name);
-    op->out = view;
-    op->rope.rope = decoder->rope;
-    op->rope.n_heads = n_heads;
-    op->rope.head_dim = decoder->spec->head_dim;
-}
-
-static uint32_t add_cache(struct decoder *decoder, uint32_t layer)
-{
-    const struct model_spec *spec = decoder->spec;
-    uint32_t window = decoder->window ? decoder->window(spec, layer) : 0;
-    struct plan_cache cache = {.kind = window ? CACHE_WINDOW : CACHE_FULL,
-                               .layer = (int32_t)layer,
-                               .n_kv_heads = spec->n_kv_heads,
-                               .k_dim = spec->head_dim,
-                               .v_dim = spec->head_dim,
-                               .window = window};
-    return plan_cache(decoder->builder, &cache);
-}
-
-/* Projects queries for `rows` and keys and values for all tokens; in the last layer the rows are selected
- * between the two. */
-static void write_qkv(struct decoder *decoder, const struct decoder_rows *rows)
-{
-    const struct decoder_rows *tokens = &decoder->tokens;
-    bool last = rows != tokens;
-    if (!last)
-        write_projection(decoder, "self_attn.q_proj", decoder->qkv_bias, tokens->normed, tokens->query);
-    write_projection(decoder, "self_attn.k_proj", decoder->qkv_bias, tokens->normed, decoder->key);
-    write_projection(decoder, "self_attn.v_proj", decoder->qkv_bias, tokens->normed, decoder->value);
-    if (last) {
-        write_select(decoder, "select_normed", tokens->normed, rows->normed);
-        write_select(decoder, "select_residual", tokens->residual, rows->residual);
-        write_projection(decoder, "self_attn.q_proj", decoder->qkv_bias, rows->normed, rows->query);
-    }
-}
-
-static void write_attention(struct decoder *decoder, uint32_t layer, const struct decoder_rows *rows)
-{
-    const struct model_spec *spec = decoder->spec;
-    write_norm(decoder, "input_layernorm", 1, decoder->tokens.residual, decoder->tokens.normed);
-    write_qkv(decoder, rows);
-    if (decoder->qk_norm) {
-        write_norm(decoder, "self_attn.q_norm", spec->n_heads, rows->query, rows->query);
-        write_norm(decoder, "self_attn.k_norm", spec->n_kv_heads, decoder->key, decoder->key);
-    }
-    write_rope(decoder, "self_attn.rope_q", spec->n_heads, rows->query);
-    write_rope(decoder, "self_attn.rope_k", spec->n_kv_heads, decoder->key);
-    uint32_t cache = add_cache(decoder, layer);
-    struct plan_op *store = plan_op(decoder->builder, PLAN_KV_STORE, "self_attn.kv_store");
-    store->in = decoder->key;
-    store->in2 = decoder->value;
-    store->kv_store.cache = cache;
-    struct plan_op *attend = plan_op(decoder->builder, PLAN_ATTEND, "self_attn.attend");
-    attend->in = rows->query;
-    attend->out = rows->attended;
-    attend->attend.cache = cache;
-    attend->attend.n_heads = spec->n_heads;
-    attend->attend.head_dim = spec->head_dim;
-    attend->attend.scale = (float)(1 / sqrt(spec->head_dim));
-    write_projection(decoder, "self_attn.o_proj", decoder->output_bias, rows->attended, rows->branch);
-    write_add(decoder, "self_attn.add", rows);
-}
-
-static void write_mlp(struct decoder *decoder, const struct decoder_rows *rows)
-{
-    uint32_t ffn = decoder->spec->ffn;
-    struct plan_view gate = plan_columns(rows->gate_up, 0, ffn), up = plan_columns(rows->gate_up, ffn, ffn);
-    write_projection(decoder, "mlp.gate_proj", decoder->mlp_bias, rows->normed, gate);
-    write_projection(decoder, "mlp.up_proj", decoder->mlp_bias, rows->normed, up);
-    struct plan_op *act = plan_op(decoder->builder, PLAN_ACT_MUL, "mlp.act_mul");
-    act->in = act->out = gate;
-    act->in2 = up;
-    act->act_mul.activation = decoder->spec->activation;
-    write_projection(decoder, "mlp.down_proj", decoder->mlp_bias, gate, rows->branch);
-}
-
-/* Hugging Face's own checkpoints keep every expert's matrices apart; a kernel that uses weights where they
- * lie needs them stacked, as mlx-lm's converter writes them. */
-static void check_stacked(struct decoder *decoder)
-{
-    char path[PATH_CAPACITY];
-    module_path(decoder, "mlp.experts.0.gate_proj", path);
-    if (decoder->weights->status == 0 && weights_have(decoder->weights, path, "weight"))
-        decoder->weights->status =
-            error_set(decoder->weights->error, ERROR_UNSUPPORTED,
-                      "the experts' weights are stored one by one (%s); `llmind convert` makes a model "
-                      "of it that has them stacked",
-                      path);
-}
-
-static void write_experts(struct decoder *decoder, const struct decoder_rows *rows)
-{
-    const struct spec_experts *experts = &decoder->spec->experts;
-    check_stacked(decoder);
-    write_linear(decoder, "mlp.router", "mlp.gate", ROLE_ROUTER, false, rows->normed, rows->router);
-    struct plan_op *route = plan_op(decoder->builder, PLAN_ROUTE, "mlp.route");
-    route->in = rows->router;
-    route->out = rows->routes;
-    route->route.n_experts = experts->n_experts;
-    route->route.n_active = experts->n_active;
-    route->route.normalize = experts->normalize;
-    struct plan_op *op = plan_op(decoder->builder, PLAN_EXPERTS, "mlp.experts");
-    uint32_t n = experts->n_experts, hidden = decoder->spec->hidden;
-    op->in = rows->normed;
-    op->in2 = rows->routes;
-    op->out = rows->branch;
-    op->experts.gate = matrix(decoder, "mlp.switch_mlp.gate_proj", n, experts->ffn, hidden);
-    op->experts.up = matrix(decoder, "mlp.switch_mlp.up_proj", n, experts->ffn, hidden);
-    op->experts.down = matrix(decoder, "mlp.switch_mlp.down_proj", n, hidden, experts->ffn);
-    op->experts.activation = decoder->spec->activation;
-    op->experts.n_active = experts->n_active;
-    op->precision = precision_for(op->experts.gate, ROLE_PROJECTION);
-}
+/* ---- the frame ---- */
 
 static void write_layer(struct decoder *decoder, uint32_t layer)
 {
-    const struct model_spec *spec = decoder->spec;
-    const struct decoder_rows *rows = layer + 1 == spec->n_layers ? &decoder->outputs : &decoder->tokens;
+    bool last = layer + 1 == decoder->spec->n_layers;
+    const struct decoder_rows *rows = last ? &decoder->outputs : &decoder->tokens;
     decoder->builder->layer = (int32_t)layer;
-    write_attention(decoder, layer, rows);
-    write_norm(decoder, "post_attention_layernorm", 1, rows->residual, rows->normed);
-    if (spec->experts.sparse && spec->experts.sparse[layer])
-        write_experts(decoder, rows);
-    else
-        write_mlp(decoder, rows);
-    write_add(decoder, "mlp.add", rows);
+    decoder_attention(decoder, layer, rows);
+    decoder_mlp(decoder, layer, rows);
     decoder->builder->layer = -1;
 }
 
@@ -249,59 +118,124 @@ static void add_slots(struct decoder *decoder)
 {
     const struct model_spec *spec = decoder->spec;
     uint32_t q_width = spec->n_heads * spec->head_dim, kv_width = spec->n_kv_heads * spec->head_dim;
-    struct plan_view qkv = plan_slot(decoder->builder, "qkv", q_width + 2 * kv_width, DOMAIN_TOKENS);
-    decoder->key = plan_columns(qkv, q_width, kv_width);
-    decoder->value = plan_columns(qkv, q_width + kv_width, kv_width);
-    add_rows(decoder, DOMAIN_TOKENS, plan_columns(qkv, 0, q_width), &decoder->tokens);
+    decoder->qkv = plan_slot(decoder->builder, "qkv", q_width + 2 * kv_width, DOMAIN_TOKENS);
+    decoder->key = plan_columns(decoder->qkv, q_width, kv_width);
+    decoder->value = plan_columns(decoder->qkv, q_width + kv_width, kv_width);
+    add_rows(decoder, DOMAIN_TOKENS, plan_columns(decoder->qkv, 0, q_width), &decoder->tokens);
     struct plan_view query = plan_slot(decoder->builder, "query", q_width, DOMAIN_OUTPUTS);
     add_rows(decoder, DOMAIN_OUTPUTS, query, &decoder->outputs);
+}
+
+/* 0, or the arena's memory is short. */
+static int add_ropes(struct decoder *decoder)
+{
+    const struct model_spec *spec = decoder->spec;
+    struct arena *arena = decoder->builder->arena;
+    uint32_t dims = rope_dims(&spec->rope, spec->head_dim);
+    bool local = spec->rope_local.theta > 0, grows = spec->query_grow_from > 0;
+    decoder->rope = rope_build(&spec->rope, dims, arena);
+    decoder->rope_local =
+        local ? rope_build(&spec->rope_local, rope_dims(&spec->rope_local, spec->head_dim), arena) : NULL;
+    struct plan_rope *query = grows ? arena_alloc(arena, 1, sizeof *query) : NULL;
+    if (!decoder->rope || (local && !decoder->rope_local) || (grows && !query))
+        return error_memory(decoder->builder->error, "rotary frequencies", spec->head_dim * sizeof(float));
+    if (query) {
+        *query = *decoder->rope;
+        query->grow_from = spec->query_grow_from;
+        query->grow_beta = spec->query_grow_beta;
+    }
+    decoder->rope_query = query;
+    return 0;
+}
+
+static void write_embedding(struct decoder *decoder, const struct weight *embedding)
+{
+    struct plan_op *embed = plan_op(decoder->builder, PLAN_EMBED, "embed_tokens");
+    embed->out = decoder->tokens.residual;
+    embed->embed.weight = embedding;
+    embed->embed.scale = decoder->spec->embedding_scale;
 }
 
 static void write_head(struct decoder *decoder, const struct weight *embedding)
 {
     const struct model_spec *spec = decoder->spec;
     struct weights *weights = decoder->weights;
-    write_norm(decoder, "norm", 1, decoder->outputs.residual, decoder->outputs.normed);
+    char path[DECODER_PATH_BYTES];
+    snprintf(path, sizeof path, "%slm_head", decoder->prefix);
+    decoder_norm(decoder, "norm", 1, decoder->outputs.residual, decoder->outputs.normed);
     bool tied = spec->tied == TIED_YES;
     if (spec->tied == TIED_UNKNOWN)
-        tied = !weights_have(weights, "lm_head", "weight");
+        tied = !weights_have(weights, path, "weight");
     if (tied)
-        weights_ignore(weights, "lm_head", "weight");
+        weights_ignore(weights, path, "weight");
     struct plan_view logits = plan_slot(decoder->builder, "logits", spec->vocab, DOMAIN_OUTPUTS);
     struct plan_op *op = plan_op(decoder->builder, PLAN_LINEAR, "lm_head");
     op->in = decoder->outputs.normed;
     op->out = logits;
-    op->linear.weight = tied ? embedding : weights_matrix(weights, "lm_head", 0, spec->vocab, spec->hidden);
-    op->precision = precision_for(op->linear.weight, ROLE_HEAD);
+    op->linear.weight = tied ? embedding : weights_matrix(weights, path, 0, spec->vocab, spec->hidden);
+    op->precision = decoder_precision(op->linear.weight, ROLE_HEAD);
+    if (spec->logits_scale != 1 || spec->logits_softcap > 0) {
+        struct plan_op *scale = plan_op(decoder->builder, PLAN_SCALE, "lm_head.scale");
+        scale->in = scale->out = logits;
+        scale->scale.scale = spec->logits_scale;
+        scale->scale.softcap = spec->logits_softcap;
+    }
     decoder->builder->plan.logits = logits;
+}
+
+void decoder_init(struct decoder *decoder, struct plan_builder *builder, struct weights *weights,
+                  const struct model_spec *spec, const char *prefix)
+{
+    *decoder = (struct decoder){
+        .builder = builder,
+        .weights = weights,
+        .spec = spec,
+        .prefix = prefix,
+        .qkv_bias = spec->attention_bias,
+        .output_bias = spec->attention_bias,
+        .mlp_bias = spec->mlp_bias,
+        .norms = {.attention_in = "input_layernorm", .mlp_in = "post_attention_layernorm"},
+        .experts = {.router = "mlp.gate", .stack = "mlp.switch_mlp", .single = "mlp.experts.0.gate_proj"},
+    };
 }
 
 int decoder_write(struct decoder *decoder)
 {
     const struct model_spec *spec = decoder->spec;
     struct plan_builder *builder = decoder->builder;
-    decoder->rope = rope_build(&spec->rope, spec->head_dim, builder->arena);
-    if (!decoder->rope)
-        return error_memory(builder->error, "rotary frequencies", spec->head_dim * sizeof(float));
+    int status = add_ropes(decoder);
+    if (status)
+        return status;
     builder->plan.n_layers = spec->n_layers;
     builder->plan.hidden = spec->hidden;
     builder->plan.vocab = spec->vocab;
     builder->plan.max_context = spec->context;
     add_slots(decoder);
-    const struct weight *embedding = matrix(decoder, "embed_tokens", 0, spec->vocab, spec->hidden);
-    struct plan_op *embed = plan_op(builder, PLAN_EMBED, "embed_tokens");
-    embed->out = decoder->tokens.residual;
-    embed->embed.weight = embedding;
-    embed->embed.scale = 1;
+    const struct weight *embedding = decoder_matrix(decoder, "embed_tokens", 0, spec->vocab, spec->hidden);
+    write_embedding(decoder, embedding);
     for (uint32_t i = 0; i < spec->n_layers && decoder->weights->status == 0 && builder->status == 0; i++)
         write_layer(decoder, i);
     write_head(decoder, embedding);
     return decoder->weights->status ? decoder->weights->status : plan_finish(builder);
 }
 
+/* ---- windows ---- */
+
+uint32_t decoder_typed_window(const struct model_spec *spec, uint32_t layer)
+{
+    return spec->layer_types && spec->layer_types[layer] == LAYER_SLIDING ? spec->sliding_window : 0;
+}
+
 uint32_t decoder_qwen_window(const struct model_spec *spec, uint32_t layer)
 {
     if (spec->layer_types)
-        return spec->layer_types[layer] == LAYER_SLIDING ? spec->sliding_window : 0;
+        return decoder_typed_window(spec, layer);
     return spec->use_sliding_window && layer >= spec->max_window_layers ? spec->sliding_window : 0;
+}
+
+uint32_t decoder_pattern_window(const struct model_spec *spec, uint32_t layer)
+{
+    if (spec->layer_types)
+        return decoder_typed_window(spec, layer);
+    return (layer + 1) % spec->sliding_pattern != 0 ? spec->sliding_window : 0;
 }

@@ -2,17 +2,53 @@
 
 #include <string.h>
 
-#include "model/json_file.h"
-
 /* Defaults are those of transformers' configuration classes and of mlx-lm where they agree. */
 static const struct model_family families[] = {
-    {"llama", {.context = 2048, .rope_theta = 10000}, llama_write},
-    {"mistral", {.context = 131072, .rope_theta = 10000}, mistral_write},
-    {"qwen2", {.context = 32768, .rope_theta = 1000000}, qwen2_write},
-    {"qwen3", {.context = JSON_REQUIRED_COUNT, .rope_theta = JSON_REQUIRED_NUMBER}, qwen3_write},
+    {"llama", {.context = 2048, .rope_theta = 10000}, llama_write, NULL, NULL},
+    {"mistral", {.context = 131072, .rope_theta = 10000}, mistral_write, NULL, NULL},
+    {"ministral3", {.context = 262144, .rope_theta = 1000000}, llama_write, NULL, ministral3_read},
+    {"mixtral",
+     {.context = 131072, .rope_theta = 1000000, .experts = EXPERTS_LOCAL},
+     mixtral_write,
+     "{\"rms_norm_eps\": 1e-5, \"num_local_experts\": 8, \"num_experts_per_tok\": 2}",
+     NULL},
+    {"qwen2", {.context = 32768, .rope_theta = 1000000}, qwen2_write, NULL, NULL},
+    {"qwen3", {.context = JSON_REQUIRED_COUNT, .rope_theta = JSON_REQUIRED_NUMBER}, qwen3_write, NULL, NULL},
     {"qwen3_moe",
-     {.context = JSON_REQUIRED_COUNT, .rope_theta = JSON_REQUIRED_NUMBER, .experts = true},
-     qwen3_moe_write},
+     {.context = JSON_REQUIRED_COUNT, .rope_theta = JSON_REQUIRED_NUMBER, .experts = EXPERTS_QWEN},
+     qwen3_moe_write,
+     NULL,
+     NULL},
+    {"gemma2",
+     {.context = 8192, .rope_theta = 10000},
+     gemma2_write,
+     "{\"hidden_act\": \"gelu_pytorch_tanh\", \"tie_word_embeddings\": true, \"sliding_window\": 4096}",
+     gemma2_read},
+    {"gemma3_text",
+     {.context = 131072, .rope_theta = 1000000},
+     gemma3_write,
+     "{\"hidden_act\": \"gelu_pytorch_tanh\", \"num_attention_heads\": 8, \"num_key_value_heads\": 4, "
+     "\"head_dim\": 256, \"rms_norm_eps\": 1e-6, \"vocab_size\": 262208, \"sliding_window\": 4096}",
+     gemma3_read},
+    {"phi3", {.context = 131072, .rope_theta = 10000}, phi3_write, NULL, NULL},
+    {"smollm3", {.context = 32768, .rope_theta = 2000000}, llama_write, NULL, smollm3_read},
+    {"granite", {.context = 2048, .rope_theta = 10000}, llama_write, NULL, granite_read},
+    {"olmo2", {.context = 2048, .rope_theta = 10000}, olmo2_write, NULL, NULL},
+    {"glm4",
+     {.context = 131072, .rope_theta = 10000},
+     glm4_write,
+     "{\"rope_traditional\": true, \"partial_rotary_factor\": 0.5}",
+     NULL},
+    {"gpt_oss",
+     {.context = 131072, .rope_theta = 150000, .experts = EXPERTS_LOCAL},
+     gpt_oss_write,
+     "{\"head_dim\": 64, \"rms_norm_eps\": 1e-5, \"sliding_window\": 128}",
+     gpt_oss_read},
+};
+
+static const struct model_wrapper wrappers[] = {
+    {"gemma3", "gemma3_text"},
+    {"mistral3", "mistral"},
 };
 
 const struct model_family *family_find(const char *model_type)
@@ -23,7 +59,17 @@ const struct model_family *family_find(const char *model_type)
     return NULL;
 }
 
+const struct model_wrapper *wrapper_find(const char *model_type)
+{
+    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++)
+        if (strcmp(model_type, wrappers[i].model_type) == 0)
+            return &wrappers[i];
+    return NULL;
+}
+
 const char *family_list(void)
 {
-    return "llama, mistral, qwen2, qwen3, qwen3_moe";
+    return "gemma2, gemma3, gemma3_text, glm4, gpt_oss, granite, llama, ministral3, mistral, mistral3, "
+           "mixtral, "
+           "olmo2, phi3, qwen2, qwen3, qwen3_moe, smollm3";
 }

@@ -4,6 +4,7 @@
 int qwen2_write(struct decoder *decoder)
 {
     decoder->qkv_bias = true;
+    decoder->output_bias = decoder->mlp_bias = false;
     decoder->window = decoder_qwen_window;
     return decoder_write(decoder);
 }

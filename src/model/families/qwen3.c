@@ -4,8 +4,8 @@
 
 int qwen3_write(struct decoder *decoder)
 {
-    decoder->qk_norm = true;
-    decoder->qkv_bias = decoder->output_bias = decoder->spec->attention_bias;
+    decoder->qk_norm = QK_NORM_HEADS;
+    decoder->mlp_bias = false;
     decoder->window = decoder_qwen_window;
     return decoder_write(decoder);
 }

@@ -101,11 +101,24 @@ ALWAYS_INLINE __m256 gelu(__m256 x)
     return _mm256_mul_ps(x, _mm256_blendv_ps(_mm256_sub_ps(one, tail), tail, x));
 }
 
+ALWAYS_INLINE __m256 swiglu_oai(__m256 gate, __m256 up)
+{
+    const __m256 limit = _mm256_set1_ps(PLAN_SWIGLU_OAI_LIMIT), one = _mm256_set1_ps(1.0f);
+    gate = _mm256_min_ps(gate, limit);
+    up = _mm256_max_ps(_mm256_min_ps(up, limit), _mm256_sub_ps(_mm256_setzero_ps(), limit));
+    gate = times_sigmoid(gate, _mm256_mul_ps(gate, _mm256_set1_ps(PLAN_SWIGLU_OAI_ALPHA)));
+    return _mm256_mul_ps(gate, _mm256_add_ps(up, one));
+}
+
 static void avx2_act_mul(enum plan_activation activation, const float *gate, const float *up, uint32_t n,
                          float *out)
 {
     for (uint32_t i = 0; i < n; i += 8) {
         __m256 v = load_first(gate + i, n - i);
+        if (activation == ACTIVATION_SWIGLU_OAI) {
+            store_first(out + i, n - i, swiglu_oai(v, load_first(up + i, n - i)));
+            continue;
+        }
         if (activation == ACTIVATION_SILU)
             v = times_sigmoid(v, v);
         else if (activation == ACTIVATION_GELU_TANH)

@@ -166,11 +166,27 @@ ALWAYS_INLINE __m512 activate(enum plan_activation activation, __m512 x)
     return _mm512_loadu_ps(lanes);
 }
 
+/* gate may be clipped by the limit from above only, up on both sides (plan.h). */
+ALWAYS_INLINE __m512 swiglu_oai(__m512 gate, __m512 up)
+{
+    const __m512 limit = _mm512_set1_ps(PLAN_SWIGLU_OAI_LIMIT), one = _mm512_set1_ps(1.0f);
+    gate = _mm512_min_ps(gate, limit);
+    up = _mm512_max_ps(_mm512_min_ps(up, limit), _mm512_sub_ps(_mm512_setzero_ps(), limit));
+    __m512 e = exp_ps(_mm512_mul_ps(gate, _mm512_set1_ps(-PLAN_SWIGLU_OAI_ALPHA)));
+    return _mm512_mul_ps(_mm512_div_ps(gate, _mm512_add_ps(one, e)), _mm512_add_ps(up, one));
+}
+
 void avx512_act_mul(enum plan_activation activation, const float *gate, const float *up, uint32_t n,
                     float *out)
 {
     for (uint32_t i = 0; i < n; i += 16) {
         __mmask16 mask = first_lanes(n - i);
+        if (activation == ACTIVATION_SWIGLU_OAI) {
+            _mm512_mask_storeu_ps(
+                out + i, mask,
+                swiglu_oai(_mm512_maskz_loadu_ps(mask, gate + i), _mm512_maskz_loadu_ps(mask, up + i)));
+            continue;
+        }
         __m512 value = activate(activation, _mm512_maskz_loadu_ps(mask, gate + i));
         _mm512_mask_storeu_ps(out + i, mask, _mm512_mul_ps(value, _mm512_maskz_loadu_ps(mask, up + i)));
     }

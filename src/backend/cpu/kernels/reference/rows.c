@@ -52,8 +52,16 @@ static double activate(enum plan_activation activation, double x)
 static void reference_act_mul(enum plan_activation activation, const float *gate, const float *up, uint32_t n,
                               float *out)
 {
-    for (uint32_t i = 0; i < n; i++)
-        out[i] = (float)activate(activation, (double)gate[i]) * up[i];
+    for (uint32_t i = 0; i < n; i++) {
+        if (activation == ACTIVATION_SWIGLU_OAI) {
+            double g = fmin((double)gate[i], (double)PLAN_SWIGLU_OAI_LIMIT);
+            double u =
+                fmax(fmin((double)up[i], (double)PLAN_SWIGLU_OAI_LIMIT), -(double)PLAN_SWIGLU_OAI_LIMIT);
+            out[i] = (float)(g / (1 + exp(-(double)PLAN_SWIGLU_OAI_ALPHA * g)) * (u + 1));
+        } else {
+            out[i] = (float)activate(activation, (double)gate[i]) * up[i];
+        }
+    }
 }
 
 static void reference_add(const float *a, const float *b, uint32_t n, float *out)
