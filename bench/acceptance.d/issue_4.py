@@ -207,10 +207,11 @@ def stamps(run):
 
 
 def compare(run, a, b, slow=0.0, cpus=None):
-    """`llmind compare A B` on these CPUs; slow: B's process is stopped for this share of its time."""
+    """`llmind compare A B` on these CPUs, five blocks of quick tests; slow: B's process is stopped for this share of its
+    time. The statistics are those of a full comparison; what is shorter is each test."""
     prefix = ["taskset", "-c", ",".join(map(str, cpus))] if cpus else []
     with tempfile.TemporaryDirectory(prefix="llmind-acceptance-") as folder:
-        process = subprocess.Popen([*prefix, run.program, "compare", str(a), str(b), "--json"], text=True, stdout=subprocess.PIPE,
+        process = subprocess.Popen([*prefix, run.program, "compare", str(a), str(b), "--quick", "--repeats", "5", "--json"], text=True, stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL, env=os.environ | {"XDG_DATA_HOME": folder})
         over = threading.Event()
 
