@@ -9,7 +9,7 @@ const sideways = {
 
 test('names at the left take a share of the width and are broken, not cut', () => {
   const label = (width: number) => (fitted(sideways, width)['yAxis'] as { axisLabel: { width: number } }).axisLabel;
-  expect(label(300)).toMatchObject({ width: 90, overflow: 'break' });
+  expect(label(300)).toMatchObject({ width: 90, overflow: 'break', lineHeight: 14 });
   expect(label(1200).width).toBe(200);
   expect(fitted(sideways, 300)['yAxis']).toMatchObject({ inverse: true });
 });

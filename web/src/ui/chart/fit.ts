@@ -15,7 +15,7 @@ export function fitted(option: EChartsCoreOption, width: number): EChartsCoreOpt
   if (!width) return option;
   const { xAxis, yAxis, series } = option as { xAxis?: unknown; yAxis?: unknown; series?: readonly Part[] };
   if (isCategory(yAxis)) {
-    const axisLabel = { width: Math.min(NAMES_PX, Math.round(NAMES_SHARE * width)), overflow: 'break' };
+    const axisLabel = { width: Math.min(NAMES_PX, Math.round(NAMES_SHARE * width)), overflow: 'break', lineHeight: 14 };
     return {
       ...option,
       yAxis: { ...yAxis, axisLabel: { ...(yAxis['axisLabel'] as Part | undefined), ...axisLabel, hideOverlap: false } },
