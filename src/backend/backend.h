@@ -83,6 +83,10 @@ void backend_close(struct backend_model *model); /* NULL is legal */
 int backend_step(struct backend_model *model, const struct backend_batch *batch, const float **logits,
                  uint64_t *segment_ns, struct error *error);
 
+/* What stands at an output-domain view after the last step: rows of view.width f32, *stride floats apart, one
+ * for each wanted token, valid until the next step. */
+const float *backend_rows(const struct backend_model *model, struct plan_view view, size_t *stride);
+
 const struct backend_segment *backend_segments(const struct backend_model *model, uint32_t *n_segments);
 struct backend_memory backend_memory(const struct backend_model *model);
 struct backend_info backend_info(const struct backend_model *model);

@@ -37,6 +37,7 @@ static const struct cli_spec spec = {
              "once. ± is the standard deviation of the repetitions.",
     .options = options,
     .engine_options = true,
+    .adapter = true,
     .min_positional = 1,
     .max_positional = 1,
     .examples = "  llmind bench builtin\n"

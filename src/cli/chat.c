@@ -32,6 +32,7 @@ static const struct cli_spec spec = {
              "what else can be typed.",
     .options = options,
     .engine_options = true,
+    .adapter = true,
     .max_positional = 1,
     .examples = "  llmind chat\n"
                 "  llmind chat mlx-community/Qwen3-0.6B-4bit --system 'Answer briefly.' --temp 0.7\n"};

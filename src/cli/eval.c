@@ -35,6 +35,7 @@ static const struct cli_spec spec = {
     .about = "Perplexity and top-1 accuracy of a model over a text: quality, to hold beside speed.",
     .options = options,
     .engine_options = true,
+    .adapter = true,
     .min_positional = 1,
     .max_positional = 1,
     .examples = "  llmind eval builtin --text README.md\n"

@@ -158,6 +158,7 @@ json_t *follow_knobs(const struct engine_options *engine)
     put_u32(o, "context", engine->context);
     put_u32(o, "kv_bits", engine->kv_bits);
     put_u32(o, "prefill_chunk", engine->prefill_chunk);
+    put_u32(o, "prompt_lookup", engine->prompt_lookup);
     if (engine->isa)
         json_object_set_new(o, "isa", json_string(engine->isa));
     if (engine->backend)

@@ -50,6 +50,7 @@ static const struct cli_spec spec = {
         "prompt is a user's message; --raw continues it as plain text instead.",
     .options = options,
     .engine_options = true,
+    .adapter = true,
     .min_positional = 1,
     .max_positional = 1,
     .examples =

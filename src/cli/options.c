@@ -22,7 +22,8 @@ enum {
     ID_PRECISE,
     ID_PREFILL_CHUNK,
     ID_KV_BITS,
-    ID_PROMPT_LOOKUP
+    ID_PROMPT_LOOKUP,
+    ID_ADAPTER
 };
 
 enum { MAX_OPTIONS = 64, MAX_THREADS = 1024, MAX_CONTEXT = 1 << 24 };
@@ -36,6 +37,7 @@ static const struct cli_option engine_table[] = {
     {ID_PREFILL_CHUNK, 0, "prefill-chunk", "N", "prompt tokens per step (default 512)"},
     {ID_KV_BITS, 0, "kv-bits", "N", "bits per cached number: 8, 16 or 32 (default 16; 32 with --precise)"},
     {ID_PROMPT_LOOKUP, 0, "prompt-lookup", "N", "guess up to N tokens from the text so far (default 0)"},
+    {ID_ADAPTER, 0, "adapter", "DIR", "a LoRA adapter for the model, as mlx_lm.lora writes it"},
     {0, 0, NULL, NULL, NULL}};
 
 static const struct cli_option help_option = {ID_HELP, 'h', "help", NULL, "this page"};
@@ -58,14 +60,19 @@ static const char *environment_of(int id)
         return "LLMIND_PREFILL_CHUNK";
     case ID_KV_BITS:
         return "LLMIND_KV_BITS";
+    case ID_PROMPT_LOOKUP:
+        return "LLMIND_PROMPT_LOOKUP";
     default:
         return NULL;
     }
 }
 
-/* A command's own option of the same name stands before an engine option (bench: --threads takes a list). */
+/* A command's own option of the same name stands before an engine option (bench: --threads takes a list); not
+ * every one takes --adapter. */
 static bool overridden(const struct cli_spec *spec, const char *name)
 {
+    if (!spec->adapter && strcmp(name, "adapter") == 0)
+        return true;
     for (const struct cli_option *o = spec->options; o && o->name; o++)
         if (strcmp(o->name, name) == 0)
             return true;
@@ -209,6 +216,9 @@ static void engine_option(struct cli_parser *parser, int id)
         break;
     case ID_KV_BITS:
         kv_bits_option(parser, &engine->kv_bits);
+        break;
+    case ID_ADAPTER:
+        engine->adapter = parser->value;
         break;
     case ID_PROMPT_LOOKUP:
         cli_u32(parser, 0, 15, &engine->prompt_lookup);

@@ -52,6 +52,7 @@ struct cli_spec {
     const char *about;                /* what it does, one short paragraph */
     const struct cli_option *options; /* NULL: none */
     bool engine_options;              /* also takes --threads, --ctx, ... */
+    bool adapter;                     /* and --adapter */
     int min_positional, max_positional;
     const char *examples; /* whole lines */
 };

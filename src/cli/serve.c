@@ -100,6 +100,7 @@ static const struct cli_spec spec = {
         "What neither a flag nor the environment says comes from the saved settings (/api/settings).",
     .options = options,
     .engine_options = true,
+    .adapter = true,
     .max_positional = 0,
     .examples = "  llmind serve --open\n"
                 "  llmind serve --model mlx-community/Qwen3-0.6B-4bit --ctx 8192 --kv-bits 8\n"

@@ -135,6 +135,29 @@ static void send_progress(struct local_engine *engine, struct local_request *req
     stream_push(&request->stream, &engine->event, request->events_per_token);
 }
 
+enum { EVENT_FLOATS = ENGINE_EVENT_TEXT / sizeof(float) };
+
+uint32_t embedding_events(uint32_t hidden)
+{
+    return (hidden + EVENT_FLOATS - 1) / EVENT_FLOATS;
+}
+
+/* The ring has room for all of it: submit.c. */
+static void send_embedding(struct local_engine *engine, struct local_request *request)
+{
+    size_t stride;
+    const float *rows = backend_rows(engine->backend, engine->plan->embedding, &stride);
+    const float *numbers = rows + request->step_first_row * stride;
+    uint64_t now = clock_now_ns();
+    for (uint32_t i = 0; i < engine->info.hidden; i += EVENT_FLOATS) {
+        uint32_t n = engine->info.hidden - i < EVENT_FLOATS ? engine->info.hidden - i : EVENT_FLOATS;
+        engine->event = (struct engine_event){
+            .kind = EVENT_EMBEDDING, .time_ns = now, .text_length = (uint16_t)(n * sizeof *numbers)};
+        memcpy(engine->event.text, numbers + i, n * sizeof *numbers);
+        stream_push(&request->stream, &engine->event, 0);
+    }
+}
+
 /* A step of its last token and of guesses at what follows is as many steps as guesses turn out right, and one
  * more: each row is the one that a step of this token alone would have given (backend.h). What was computed
  * for wrong guesses is overwritten by the next step. */
@@ -176,6 +199,8 @@ void answer_step(struct local_engine *engine, struct local_request *request, con
                            engine->plan->vocab);
     if (request->n_cached < request->n_prompt)
         return;
+    if (request->embeds)
+        send_embedding(engine, request);
     if (!request->max_tokens) {
         request->finish = FINISH_LENGTH;
         return;

@@ -193,6 +193,7 @@ static void describe(struct local_engine *engine)
     info->n_threads = backend.n_threads;
     info->kv_bits = backend.kv_bits;
     info->vocab = engine->plan->vocab;
+    info->hidden = engine->plan->embedding.width;
     info->has_chat_template = engine->chat_template != NULL;
     engine->stats.pages_total = engine->n_pages;
     engine->stats.weight_bytes = model->weight_bytes + memory.weight_copy_bytes;
@@ -323,7 +324,7 @@ static int open_model(const struct engine_options *options, struct local_engine 
     *out = engine;
     engine->base.door = &local_door;
     constraint_source_init(&engine->constraints);
-    int status = model_open(options->model, &engine->model, error);
+    int status = model_open_adapted(options->model, options->adapter, &engine->model, error);
     if (status)
         return status;
     engine->plan = model_plan(engine->model);

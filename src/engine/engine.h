@@ -25,6 +25,7 @@ struct engine_request;
 
 struct engine_options {
     const char *model;         /* folder */
+    const char *adapter;       /* folder of a LoRA adapter in mlx-lm's form; NULL: none */
     const char *backend, *isa; /* NULL: best here */
     uint32_t n_threads;        /* 0: all cores this process may use */
     uint32_t context; /* tokens one sequence may have; 0: the model's own, at most ENGINE_DEFAULT_CONTEXT */
@@ -81,6 +82,7 @@ struct engine_info {
     const char *model_name, *model_path, *architecture, *quantization;
     const char *backend, *isa;
     uint32_t n_threads, context, vocab, max_sequences, prefill_chunk, kv_bits, prompt_lookup;
+    uint32_t hidden; /* length of an embedding; 0: this model gives none */
     bool precise, has_chat_template;
     uint64_t parameters, weight_bytes, file_bytes;
     double load_ms; /* engine_open, whole */
@@ -159,6 +161,7 @@ struct engine_submit {
 
     enum engine_grammar_kind grammar_kind;
     const char *grammar; /* copied */
+    bool embedding;      /* no answer: what the model makes of the prompt's last token, as EVENT_EMBEDDING */
     bool no_cache;       /* neither uses nor leaves pages of its prompt: for timed runs */
 
     engine_logits_function on_logits; /* only where the engine is in this process: else ERROR_UNSUPPORTED */
@@ -193,9 +196,11 @@ enum engine_finish {
  * completes a stop string) comes as an event too and is counted; EOS has no text. Progress is left out when
  * the reader is late, tokens never are. */
 enum engine_event_kind {
-    EVENT_PREFILL, /* progress: prompt_done of prompt_tokens */
-    EVENT_TOKEN,   /* one generated token, and the text it completes (may be empty) */
-    EVENT_FINISH   /* the last event: reason, the rest of the text, timings */
+    EVENT_PREFILL,   /* progress: prompt_done of prompt_tokens */
+    EVENT_TOKEN,     /* one generated token, and the text it completes (may be empty) */
+    EVENT_EMBEDDING, /* text: text_length / sizeof(float) numbers of the embedding, behind those of the event
+                        before */
+    EVENT_FINISH     /* the last event: reason, the rest of the text, timings */
 };
 
 /* Natural logarithm of softmax(logits of the model): before bias, penalties and temperature. */

@@ -52,7 +52,7 @@ struct local_request {
     struct arena arena;          /* owns every array below */
     const int32_t *prompt;
     uint32_t n_prompt, max_tokens;
-    bool ignore_eos, logprobs;
+    bool ignore_eos, logprobs, embeds;
     bool starts_thinking; /* see engine_event */
     uint32_t n_top;
     bool has_stream;
@@ -179,7 +179,9 @@ void batch_append(struct local_engine *engine, const int32_t *tokens, uint32_t n
                   uint32_t n_outputs, const uint32_t *pages, uint32_t n_pages);
 void batch_clear(struct local_engine *engine);
 
-/* answer.c: what one request makes of its part of a step. logits: its step_rows rows. */
+/* answer.c: how many events an embedding of so many numbers takes. */
+uint32_t embedding_events(uint32_t hidden);
+/* What one request makes of its part of a step. logits: its step_rows rows. */
 void answer_step(struct local_engine *engine, struct local_request *request, const float *logits);
 /* Sends the last event of a request whose finish is set. The request must not be touched afterwards. */
 void answer_finish(struct local_engine *engine, struct local_request *request);

@@ -121,7 +121,11 @@ static int set_length(const struct local_engine *engine, struct local_request *r
 {
     uint32_t left = engine->info.context - request->n_prompt;
     request->max_tokens = submit->max_tokens;
-    if (!submit->max_tokens && !submit->on_logits) {
+    if (submit->embedding && (submit->max_tokens || submit->on_logits))
+        return error_set(error, ERROR_INVALID, "embedding: there is no answer beside it");
+    if (submit->embedding && !engine->info.hidden)
+        return error_set(error, ERROR_UNSUPPORTED, "model %s gives no embeddings", engine->info.model_name);
+    if (!submit->max_tokens && !submit->on_logits && !submit->embedding) {
         if (!left)
             return error_set(error, ERROR_LIMIT,
                              "the prompt fills the context: %u tokens of %u, and no room for an answer",
@@ -267,6 +271,7 @@ static int prepare(struct local_engine *engine, struct local_request *request,
                    const struct engine_submit *submit, struct error *error)
 {
     request->ignore_eos = submit->ignore_eos;
+    request->embeds = submit->embedding;
     request->on_logits = submit->on_logits;
     request->on_logits_context = submit->on_logits_context;
     request->shares = engine->sharing && !submit->no_cache && !submit->on_logits;
@@ -283,6 +288,8 @@ static int prepare(struct local_engine *engine, struct local_request *request,
         return status;
     /* Progress events leave events_per_token places free, so the ring holds more than that. */
     uint32_t capacity = request->events_per_token * (1 + request->lookup.most) + MIN_RING_EVENTS;
+    if (request->embeds)
+        capacity += embedding_events(engine->info.hidden);
     status = stream_init(&request->stream, capacity, engine_wake, engine, &request->arena, error);
     if (status)
         return status;

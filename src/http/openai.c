@@ -13,7 +13,10 @@ static const struct http_route routes[] = {
     {"POST", "/v1/completions", openai_post_completions, "Continues a text, whole or as a stream of chunks.",
      "CompletionRequest", "Completion", HTTP_MAX_BODY, true},
     {"POST", "/v1/embeddings", openai_post_embeddings,
-     "Refused with 400: none of the models here is an embedding model.", "EmbeddingsRequest", NULL, 0, false},
+     "One vector for each text: what the model makes of its last token, made to length 1. Of use with models "
+     "that were "
+     "trained for it, such as Qwen3-Embedding.",
+     "EmbeddingsRequest", "Embeddings", HTTP_MAX_BODY, false},
 };
 
 const struct http_route_table openai_routes = {routes, sizeof routes / sizeof *routes};

@@ -4,7 +4,8 @@
  *   openai.c              the route table
  *   openai_request.c      fields that both kinds of completion have
  *   openai_messages.c     the conversation        openai_tools.c   tools, response_format
- *   openai_chat.c, openai_completions.c, openai_models.c           one endpoint each
+ *   openai_inputs.c       texts and token ids outside of a conversation
+ *   openai_chat.c, openai_completions.c, openai_embeddings.c, openai_models.c           one endpoint each
  *   openai_job.c          runs answers, streams or collects them
  *   openai_write.c        the JSON of chunks and bodies
  *
@@ -26,6 +27,7 @@
 enum {
     OPENAI_MAX_N = 16,
     OPENAI_MAX_CHOICES = 128, /* prompts times n */
+    OPENAI_MAX_INPUTS = 2048,
     OPENAI_MAX_MESSAGES = 4096,
     OPENAI_MAX_PARTS = 256,
     OPENAI_MAX_TOOLS = 128,
@@ -68,6 +70,21 @@ struct openai_problem {
 };
 struct openai_problem openai_judge_failure(const struct openai_wish *wish, const struct error *error,
                                            bool model_refused);
+
+/* Texts outside of a conversation; openai_inputs.c. */
+struct openai_input {
+    const char *text; /* borrowed from the body; or */
+    int32_t *tokens;  /* owned */
+    uint32_t n_tokens;
+};
+struct openai_inputs {
+    struct openai_input *items;
+    size_t count;
+};
+/* body's member `name`. inputs must be freed even after a failure. */
+bool openai_read_inputs(struct http_exchange *exchange, const json_t *body, const char *name,
+                        struct openai_inputs *inputs);
+void openai_inputs_free(struct openai_inputs *inputs);
 
 /* ---- a response ---- */
 

@@ -74,16 +74,3 @@ void openai_get_model(struct http_exchange *exchange)
                            "there is no usable model \"%.200s\"; GET /v1/models lists them", id ? id : "");
     catalog_free(&catalog);
 }
-
-void openai_post_embeddings(struct http_exchange *exchange)
-{
-    json_t *body = http_json_object(exchange, 0);
-    if (!body)
-        return;
-    const char *model = "";
-    if (http_field_string(exchange, body, "model", 255, &model))
-        http_reply_problem(exchange, 400, "unsupported_model", "model",
-                           "model \"%s\" is not an embedding model: the models served here write text",
-                           model);
-    json_decref(body);
-}

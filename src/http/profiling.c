@@ -183,6 +183,11 @@ static const struct http_route routes[] = {
      "ApplyRequest", "RecommendationApplied", 0, false},
     {"POST", RUN "/undo", profiling_post_undo, "Puts a setting back: takes the \"undo\" of apply's answer",
      "SettingUndo", "SettingUndone", 0, false},
+    {"POST", RUN "/narrate", profiling_post_narrate,
+     "The loaded model, or another one, puts the analysis of this run into words; sentences with a figure "
+     "that the "
+     "report does not have, or another bottleneck, are left out",
+     "NarrateRequest", "Narration", 0, false},
     {"GET", RUN "/report.json", profiling_get_report, "The report, llmind.report/1", NULL, "Report", 0,
      false},
     {"GET", RUN "/report.csv", profiling_get_report, "The report's samples as CSV", NULL, NULL, 0, false},

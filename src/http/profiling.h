@@ -7,6 +7,7 @@
  *   profiling_report.c  reports and charts
  *   profiling_prove.c   recommendations are tried
  *   profiling_apply.c   recommendations become settings, and back
+ *   profiling_narrate.c the loaded model says it in words
  *
  * Runs themselves are profile/jobs.h's; nothing here knows how anything is measured.
  */
@@ -58,6 +59,9 @@ void profiling_post_prove(struct http_exchange *exchange);
 /* profiling_apply.c */
 void profiling_post_apply(struct http_exchange *exchange);
 void profiling_post_undo(struct http_exchange *exchange);
+
+/* profiling_narrate.c */
+void profiling_post_narrate(struct http_exchange *exchange);
 
 /* What is known of this machine's ceilings without measuring now: those of the last run. A new reference or
  * NULL. */

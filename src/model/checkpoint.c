@@ -212,6 +212,14 @@ int checkpoint_open(struct checkpoint *checkpoint, const char *folder, struct ar
     return status;
 }
 
+int checkpoint_open_file(struct checkpoint *checkpoint, const char *folder, const char *name,
+                         struct arena *arena, struct error *error)
+{
+    *checkpoint = (struct checkpoint){.arena = arena};
+    int status = set_files(checkpoint, &name, 1, error);
+    return status ? status : open_files(checkpoint, folder, error);
+}
+
 void checkpoint_close(struct checkpoint *checkpoint)
 {
     for (uint32_t i = 0; i < checkpoint->n_open; i++)

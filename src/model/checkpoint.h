@@ -23,6 +23,9 @@ struct checkpoint {
 /* Maps the files and reads their headers. *checkpoint must be closed even after a failure. */
 int checkpoint_open(struct checkpoint *checkpoint, const char *folder, struct arena *arena,
                     struct error *error);
+/* The same of one file of the folder. */
+int checkpoint_open_file(struct checkpoint *checkpoint, const char *folder, const char *name,
+                         struct arena *arena, struct error *error);
 void checkpoint_close(struct checkpoint *checkpoint);
 
 /* NULL when there is none of that name. */

@@ -19,6 +19,7 @@
 struct model {
     struct arena arena;
     struct checkpoint checkpoint;
+    struct adapter adapter;
     struct plan plan;
     struct model_info info;
     struct model_generation generation;
@@ -37,7 +38,8 @@ static char *folder_name(struct arena *arena, const char *folder)
 }
 
 /* with_weights false: the plan has shapes only. */
-static int compile(struct model *model, const json_t *config, bool with_weights, struct error *error)
+static int compile(struct model *model, const json_t *config, bool with_weights, const char *adapter,
+                   struct error *error)
 {
     struct model_config read;
     struct quantization quantization;
@@ -46,6 +48,8 @@ static int compile(struct model *model, const json_t *config, bool with_weights,
         status = quantization_read(config, &quantization, error);
     if (status == 0 && with_weights)
         status = checkpoint_open(&model->checkpoint, model->info.path, &model->arena, error);
+    if (status == 0 && adapter)
+        status = adapter_open(&model->adapter, adapter, &model->arena, error);
     if (status)
         return status;
     struct weights weights = {.checkpoint = with_weights ? &model->checkpoint : NULL,
@@ -61,9 +65,12 @@ static int compile(struct model *model, const json_t *config, bool with_weights,
     decoder_init(&decoder, &builder, &weights, &read.spec, read.wrapper ? MODEL_CONFIG_TEXT_PREFIX : "");
     for (size_t i = 0; read.wrapper && model_config_other_parts[i]; i++)
         weights_ignore_all(&weights, model_config_other_parts[i]);
+    decoder.adapter = adapter ? &model->adapter : NULL;
     status = read.family->write(&decoder);
     if (status == 0)
         status = weights_check_leftovers(&weights);
+    if (status == 0 && adapter)
+        status = adapter_check_leftovers(&model->adapter, error);
     if (status)
         return status;
     model->plan = builder.plan;
@@ -73,6 +80,9 @@ static int compile(struct model *model, const json_t *config, bool with_weights,
     model->info.file_bytes = with_weights ? model->checkpoint.file_bytes : weights.bytes;
     model->info.context = read.spec.context;
     model->info.quantization = describe_weights(&model->plan, &model->arena);
+    if (adapter && model->info.quantization)
+        model->info.quantization =
+            arena_printf(&model->arena, "%s, LoRA of rank %u", model->info.quantization, model->adapter.rank);
     return model->info.quantization ? 0 : error_memory(error, "the model's description", 0);
 }
 
@@ -86,7 +96,7 @@ static int read_generation(struct model *model, const json_t *config, struct err
     return status;
 }
 
-static int open_folder(struct model *model, const char *folder, struct error *error)
+static int open_folder(struct model *model, const char *folder, const char *adapter, struct error *error)
 {
     model->info.path = arena_strdup(&model->arena, folder);
     model->info.name = folder_name(&model->arena, folder);
@@ -97,7 +107,7 @@ static int open_folder(struct model *model, const char *folder, struct error *er
     json_t *config = NULL;
     int status = json_file_read(folder, "config.json", &config, error);
     if (status == 0)
-        status = compile(model, config, true, error);
+        status = compile(model, config, true, adapter, error);
     if (status == 0)
         status = read_generation(model, config, error);
     json_decref(config);
@@ -106,11 +116,16 @@ static int open_folder(struct model *model, const char *folder, struct error *er
 
 int model_open(const char *folder, struct model **out, struct error *error)
 {
+    return model_open_adapted(folder, NULL, out, error);
+}
+
+int model_open_adapted(const char *folder, const char *adapter, struct model **out, struct error *error)
+{
     struct model *model = calloc(1, sizeof *model);
     if (!model)
         return error_memory(error, "the model", sizeof *model);
     arena_init(&model->arena);
-    int status = open_folder(model, folder, error);
+    int status = open_folder(model, folder, adapter, error);
     if (status)
         model_close(model);
     else
@@ -125,7 +140,7 @@ int model_shape_compile(const json_t *config, const char *name, struct model **o
         return error_memory(error, "the model", sizeof *model);
     arena_init(&model->arena);
     model->info.path = model->info.name = arena_strdup(&model->arena, name);
-    int status = model->info.name ? compile(model, config, false, error)
+    int status = model->info.name ? compile(model, config, false, NULL, error)
                                   : error_memory(error, "the model", strlen(name));
     if (status)
         model_close(model);
@@ -139,6 +154,7 @@ void model_close(struct model *model)
     if (!model)
         return;
     checkpoint_close(&model->checkpoint);
+    adapter_close(&model->adapter);
     arena_free(&model->arena);
     free(model);
 }

@@ -50,6 +50,9 @@ struct model;
  * names file and field), ERROR_UNSUPPORTED (architecture: the message names it and lists the supported ones),
  * ERROR_LIMIT, ERROR_IO. */
 int model_open(const char *folder, struct model **out, struct error *error);
+/* The same with a LoRA adapter (model/adapter.h), the folder of one; NULL: none. Errors also: adapter_open's,
+ * and ERROR_INVALID or ERROR_UNSUPPORTED: it is of another model. */
+int model_open_adapted(const char *folder, const char *adapter, struct model **out, struct error *error);
 void model_close(struct model *model); /* NULL is legal; nothing may use the plan any more */
 
 const struct plan *model_plan(const struct model *model);

@@ -280,6 +280,12 @@ static int check_logits(const struct checker *checker)
         (uint64_t)plan->logits.first + plan->logits.width > plan->slots[plan->logits.slot].width ||
         domain(checker, plan->logits) != DOMAIN_OUTPUTS)
         return error_set(checker->error, ERROR_INTERNAL, "plan: no logits of the vocabulary's width");
+    if (plan->embedding.width == 0)
+        return 0;
+    if (plan->embedding.slot >= plan->n_slots || !checker->slot_written[plan->embedding.slot] ||
+        (uint64_t)plan->embedding.first + plan->embedding.width > plan->slots[plan->embedding.slot].width ||
+        domain(checker, plan->embedding) != DOMAIN_OUTPUTS)
+        return error_set(checker->error, ERROR_INTERNAL, "plan: nothing is at `embedding`");
     return 0;
 }
 

@@ -306,14 +306,19 @@ bool diagnose_speculative(const struct facts *facts, const struct findings *so_f
     const json_t *list = json_get_array(facts->report, "configurations");
     for (size_t i = 0; i < json_get_count(list, "") && i < 256; i++) {
         const json_t *entry = json_get_item(list, i);
-        if (!json_get_string(entry, "knobs.draft_model") || !json_get_is(entry, "verdict", "lower"))
+        bool lookup = json_get_number(entry, "knobs.prompt_lookup") > 0;
+        if ((!lookup && !json_get_string(entry, "knobs.draft_model")) ||
+            !json_get_is(entry, "verdict", "lower"))
             continue;
         double change = json_get_number(entry, "change_pct");
         finding_figure(out, "change_pct", change);
-        finding_say(out, SEVERITY_MEDIUM, "Speculative decoding costs more than it saves",
-                    "With the draft model (a small one whose guesses the large one checks) answers are %.1f "
-                    "%% slower: probably too few of its tokens are accepted to pay for computing them.",
-                    -change);
+        finding_say(
+            out, SEVERITY_MEDIUM, "Speculative decoding costs more than it saves",
+            "With %s answers are %.1f %% slower: probably too few of the guesses are right to pay for "
+            "computing them.",
+            lookup ? "tokens guessed from the text so far"
+                   : "the draft model (a small one whose guesses the large one checks)",
+            -change);
         return true;
     }
     return false;

@@ -40,6 +40,7 @@ json_t *lab_options_json(const struct engine_options *options)
 {
     json_t *o = json_object();
     put_text(o, "model", options->model);
+    put_text(o, "adapter", options->adapter);
     put_text(o, "backend", options->backend);
     put_text(o, "isa", options->isa);
     json_put_integer(o, "threads", options->n_threads);
@@ -58,6 +59,7 @@ json_t *lab_options_json(const struct engine_options *options)
 void lab_options_read(const json_t *json, struct engine_options *out)
 {
     *out = (struct engine_options){.model = json_get_string(json, "model"),
+                                   .adapter = json_get_string(json, "adapter"),
                                    .backend = json_get_string(json, "backend"),
                                    .isa = json_get_string(json, "isa"),
                                    .n_threads = get_u32(json, "threads"),

@@ -9,7 +9,7 @@
 #include "profile/configuration.h"
 #include "profile/json_put.h"
 
-enum { MAX_THREADS = 1024, MAX_CONTEXT = 1 << 24, MAX_CHUNK = 65536 };
+enum { MAX_THREADS = 1024, MAX_CONTEXT = 1 << 24, MAX_CHUNK = 65536, MAX_LOOKUP = 15 };
 
 static const char key_prefix[] = "LLMIND_TARGET_";
 
@@ -126,6 +126,8 @@ static int read_knob(const struct reader *reader, const char *key, const json_t 
         return read_u32(reader, value, key, 1, MAX_CONTEXT, &out->knobs.context);
     if (strcmp(key, "prefill_chunk") == 0)
         return read_u32(reader, value, key, 1, MAX_CHUNK, &out->knobs.prefill_chunk);
+    if (strcmp(key, "prompt_lookup") == 0)
+        return read_u32(reader, value, key, 0, MAX_LOOKUP, &out->knobs.prompt_lookup);
     if (strcmp(key, "kv_bits") == 0)
         return read_kv_bits(reader, value, &out->knobs.kv_bits);
     if (strcmp(key, "isa") == 0)
@@ -137,7 +139,8 @@ static int read_knob(const struct reader *reader, const char *key, const json_t 
         out->knobs.precise = on;
         return status;
     }
-    return unknown(reader, key, "threads, context, prefill_chunk, kv_bits, isa, backend, precise");
+    return unknown(reader, key,
+                   "threads, context, prefill_chunk, prompt_lookup, kv_bits, isa, backend, precise");
 }
 
 static int read_key_name(const struct reader *reader, const json_t *value, const char **out)
@@ -362,6 +365,7 @@ static json_t *knobs_json(const struct profile_request *request)
     put_u32(o, "context", request->knobs.context);
     put_u32(o, "kv_bits", request->knobs.kv_bits);
     put_u32(o, "prefill_chunk", request->knobs.prefill_chunk);
+    put_u32(o, "prompt_lookup", request->knobs.prompt_lookup);
     put_text(o, "isa", request->knobs.isa);
     put_text(o, "backend", request->knobs.backend);
     if (request->knobs.precise >= 0)
@@ -430,6 +434,7 @@ struct engine_options profile_request_engine(const struct profile_request *reque
                                    .context = request->knobs.context,
                                    .max_sequences = 1,
                                    .prefill_chunk = request->knobs.prefill_chunk,
+                                   .prompt_lookup = request->knobs.prompt_lookup,
                                    .kv_bits = request->knobs.kv_bits,
                                    .precise = request->knobs.precise > 0};
 }

@@ -68,7 +68,7 @@ struct profile_request {
     size_t n_configurations;
     /* 0, NULL and -1: the program's defaults */
     struct {
-        uint32_t threads, context, kv_bits, prefill_chunk;
+        uint32_t threads, context, kv_bits, prefill_chunk, prompt_lookup;
         const char *isa, *backend;
         int precise;
     } knobs;

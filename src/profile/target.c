@@ -130,6 +130,8 @@ static void take(struct run *run, uint32_t i, const struct engine_event *event)
         if (!event->more_text && trace->n_tokens < trace->capacity)
             trace->token_ns[trace->n_tokens++] = event->time_ns;
         break;
+    case EVENT_EMBEDDING:
+        break; /* nobody asked for one */
     case EVENT_FINISH:
         finish(run, i, event);
         break;

@@ -113,6 +113,7 @@ static int find_model(const struct model_host *host, const char *model, struct h
         return 0;
     }
     int status = copy_word(wish->name, sizeof wish->name, model, "the model's name", error);
+    wish->adapter[0] = '\0';
     return status ? status : catalog_find(model, wish->path, sizeof wish->path, error);
 }
 
@@ -387,11 +388,15 @@ int host_open(const struct host_options *options, struct model_host **out, struc
         return error_memory(error, "the model host", sizeof *host);
     struct host_wish *standard = &host->standard;
     standard->options = options->engine;
-    standard->options.model = standard->options.backend = standard->options.isa = NULL;
+    standard->options.model = standard->options.adapter = NULL;
+    standard->options.backend = standard->options.isa = NULL;
     int status =
         copy_word(standard->backend, sizeof standard->backend, options->engine.backend, "backend", error);
     if (!status)
         status = copy_word(standard->isa, sizeof standard->isa, options->engine.isa, "isa", error);
+    if (!status)
+        status =
+            copy_word(standard->adapter, sizeof standard->adapter, options->engine.adapter, "adapter", error);
     if (!status)
         status = set_default(standard, options->default_model, error);
     if (status) {

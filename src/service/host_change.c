@@ -103,6 +103,7 @@ struct engine_options host_wish_options(const struct host_wish *wish)
     options.model = wish->path;
     options.backend = wish->backend[0] ? wish->backend : NULL;
     options.isa = wish->isa[0] ? wish->isa : NULL;
+    options.adapter = wish->adapter[0] ? wish->adapter : NULL;
     return options;
 }
 
@@ -110,9 +111,10 @@ bool host_wish_equal(const struct host_wish *a, const struct host_wish *b)
 {
     const struct engine_options *x = &a->options, *y = &b->options;
     return strcmp(a->path, b->path) == 0 && strcmp(a->backend, b->backend) == 0 &&
-           strcmp(a->isa, b->isa) == 0 && x->n_threads == y->n_threads && x->context == y->context &&
-           x->max_sequences == y->max_sequences && x->prefill_chunk == y->prefill_chunk &&
-           x->kv_bits == y->kv_bits && x->prompt_lookup == y->prompt_lookup && x->precise == y->precise &&
+           strcmp(a->isa, b->isa) == 0 && strcmp(a->adapter, b->adapter) == 0 &&
+           x->n_threads == y->n_threads && x->context == y->context && x->max_sequences == y->max_sequences &&
+           x->prefill_chunk == y->prefill_chunk && x->kv_bits == y->kv_bits &&
+           x->prompt_lookup == y->prompt_lookup && x->precise == y->precise &&
            x->queue_limit == y->queue_limit && x->no_prefix_sharing == y->no_prefix_sharing;
 }
 

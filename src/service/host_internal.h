@@ -23,6 +23,7 @@ enum { HOST_NAME_BYTES = 256, HOST_PATH_BYTES = 4096, HOST_WORD_BYTES = 64 };
 struct host_wish {
     char name[HOST_NAME_BYTES], path[HOST_PATH_BYTES];
     char backend[HOST_WORD_BYTES], isa[HOST_WORD_BYTES];
+    char adapter[HOST_PATH_BYTES]; /* of the default model only */
     struct engine_options options; /* its strings are NULL: host_wish_options points them at the above */
 };
 

@@ -44,6 +44,7 @@ int protocol_check_hello(struct wire *in, struct error *error)
 void protocol_put_options(struct buffer *out, const struct engine_options *options)
 {
     wire_put_string(out, options->model);
+    wire_put_string(out, options->adapter);
     wire_put_string(out, options->backend);
     wire_put_string(out, options->isa);
     wire_put_u32(out, options->n_threads);
@@ -62,6 +63,7 @@ int protocol_get_options(struct wire *in, struct engine_options *options, struct
 {
     *options = (struct engine_options){0};
     options->model = wire_string(in);
+    options->adapter = wire_string(in);
     options->backend = wire_string(in);
     options->isa = wire_string(in);
     options->n_threads = wire_u32(in);
@@ -169,6 +171,7 @@ void protocol_put_submit(struct buffer *out, const struct engine_submit *submit)
     wire_put_u32(out, submit->top_logprobs);
     wire_put_u32(out, (uint32_t)submit->grammar_kind);
     wire_put_string(out, submit->grammar);
+    wire_put_u8(out, submit->embedding);
     wire_put_u8(out, submit->no_cache);
 }
 
@@ -213,6 +216,7 @@ int protocol_get_submit(struct wire *in, struct engine_submit *submit, struct ar
         in->failed = true;
     submit->grammar_kind = in->failed ? ENGINE_GRAMMAR_NONE : (enum engine_grammar_kind)kind;
     submit->grammar = wire_string(in);
+    submit->embedding = wire_bool(in);
     submit->no_cache = wire_bool(in);
     return finish(in, "a request to the worker", error);
 }
@@ -260,6 +264,7 @@ void protocol_put_info(struct buffer *out, const struct engine_info *info,
     wire_put_u32(out, info->prefill_chunk);
     wire_put_u32(out, info->kv_bits);
     wire_put_u32(out, info->prompt_lookup);
+    wire_put_u32(out, info->hidden);
     wire_put_u8(out, info->precise);
     wire_put_u8(out, info->has_chat_template);
     wire_put_u64(out, info->parameters);
@@ -296,6 +301,7 @@ int protocol_get_info(struct wire *in, struct engine_info *info, struct engine_s
     info->prefill_chunk = wire_u32(in);
     info->kv_bits = wire_u32(in);
     info->prompt_lookup = wire_u32(in);
+    info->hidden = wire_u32(in);
     info->precise = wire_bool(in);
     info->has_chat_template = wire_bool(in);
     info->parameters = wire_u64(in);

@@ -119,6 +119,8 @@ void protocol_put_event(struct buffer *out, const struct engine_event *event)
         wire_put_u32(out, event->prompt_tokens);
     } else if (event->kind == EVENT_TOKEN) {
         put_token(out, event);
+    } else if (event->kind == EVENT_EMBEDDING) {
+        put_text(out, event);
     } else {
         put_finish(out, event);
     }
@@ -146,6 +148,8 @@ int protocol_get_event(struct wire *in, struct engine_event *event, struct error
         event->prompt_tokens = wire_u32(in);
     } else if (event->kind == EVENT_TOKEN) {
         get_token(in, event);
+    } else if (event->kind == EVENT_EMBEDDING) {
+        get_text(in, event);
     } else {
         get_finish(in, event);
     }

@@ -65,9 +65,39 @@ def test_models(client):
     assert error.value.code == "model_not_found"
 
 
-def test_embeddings_are_refused(client):
-    with pytest.raises(openai.BadRequestError, match="is not an embedding model"):
-        client.embeddings.create(model="builtin", input="text")
+def test_embeddings(client):
+    """One vector of length 1 for each text, the same alone as beside others, and by the client's base64 as by numbers."""
+    texts = ["What is prefill?", "How is a prompt read?", "Tell me a story about an owl."]
+    answer = client.embeddings.create(model="builtin", input=texts)
+    vectors = [one.embedding for one in answer.data]
+    assert [one.index for one in answer.data] == [0, 1, 2] and answer.model == "builtin"
+    assert all(len(vector) == 512 and abs(sum(x * x for x in vector) - 1) < 1e-5 for vector in vectors)
+    assert answer.usage.prompt_tokens == answer.usage.total_tokens > 9
+    alone = client.embeddings.create(model="builtin", input=texts[1], encoding_format="float").data[0].embedding
+    assert max(abs(a - b) for a, b in zip(alone, vectors[1])) < 1e-7
+    tokens = client.embeddings.create(model="builtin", input=[[5, 6, 7], [5, 6, 7]]).data
+    assert tokens[0].embedding == tokens[1].embedding
+    short = client.embeddings.create(model="builtin", input=texts[1], dimensions=64).data[0].embedding
+    scale = sum(x * x for x in alone[:64]) ** 0.5
+    assert len(short) == 64 and max(abs(a - b / scale) for a, b in zip(short, alone)) < 1e-6
+    many = client.embeddings.create(model="builtin", input=[f"text {i % 3}" for i in range(40)]).data
+    assert all(many[i].embedding == many[i % 3].embedding for i in range(40))
+
+
+@pytest.mark.parametrize("body, words", [
+    ({}, "input"), ({"input": ""}, "empty"), ({"input": []}, "input"), ({"input": ["a", [1]]}, "mix"), ({"input": [1, -1]}, "token"),
+    ({"input": [10**6]}, "vocabulary"), ({"input": "a", "dimensions": 513}, "dimensions"), ({"input": "a", "dimensions": 0}, "dimensions"),
+    ({"input": "a", "encoding_format": "hex"}, "encoding_format"), ({"input": "a", "mood": 1}, "mood"), ({"input": "word " * 9000}, "context"),
+])  # fmt: skip
+def test_wrong_embeddings(server, body, words):
+    answer = server.post("/v1/embeddings", {"model": "builtin"} | body)
+    assert answer.status_code == 400, answer.text
+    assert words in answer.json()["error"]["message"], answer.text
+
+
+def test_embeddings_of_an_unknown_model(client):
+    with pytest.raises(openai.NotFoundError):
+        client.embeddings.create(model="never-heard-of", input="text")
 
 
 # ---- chat ------------------------------------------------------------------------------------------------------------

@@ -329,6 +329,9 @@ def _results(page, shelf):
                 expect(chart.locator("canvas").first).to_be_visible()
             panel.get_by_text("Show as a table").first.click()
             expect(panel.get_by_role("table").first).to_be_visible()
+        if name == "Analysis":
+            panel.get_by_role("button", name="Say it in words").click()
+            expect(panel.get_by_text("written by builtin")).to_be_visible()
         yield f"results: {name}"
     page.get_by_role("button", name="Download report").click()
     expect(page.get_by_role("menuitem", name="PDF")).to_be_visible()

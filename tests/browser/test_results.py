@@ -173,6 +173,28 @@ def test_apply_and_undo(server, page, own):
     assert threads() is None
 
 
+def test_in_words(server, page, full):
+    """The loaded model says what the analysis says; it is labelled, and what could not be believed is left out."""
+    open_run(page, server, full)
+    card = tab(page, "Analysis").locator(".card").filter(has_text="AI summary")
+    page.route("**/narrate", lambda route: route.fulfill(status=503, json={"error": {"message": "the worker is gone", "type": "server_error"}}))
+    page.expected_errors += ["503"]
+    card.get_by_role("button", name="Say it in words").click()
+    expect(card.get_by_role("alert")).to_contain_text("he worker is gone")
+    page.unroute("**/narrate")
+    card.get_by_role("button", name="Retry").click()
+    expect(card.get_by_text("written by builtin")).to_be_visible()
+    expect(card).to_contain_text("memory bandwidth")
+    expect(card.get_by_role("alert")).to_have_count(0)
+    said = {"text": None, "text_reason": "no sentence of it could be believed", "left_out": 1, "model": "other", "figures": "",
+            "took_ms": 12.5, "sentences": [{"text": "It needs 999 GB.", "kept": False, "reason": "it has a figure that the report does not have"}]}  # fmt: skip
+    page.route("**/narrate", lambda route: route.fulfill(json=said))
+    card.get_by_role("button", name="Say it again").click()
+    expect(card).to_contain_text("no sentence of it could be believed")
+    card.get_by_text("What was left out, and why").click()
+    expect(card).to_contain_text("It needs 999 GB.")
+
+
 def test_an_undo_that_came_too_late(server, page, own):
     open_run(page, server, own)
     card = tab(page, "Analysis").locator(".card").filter(has_text="Use one thread.")

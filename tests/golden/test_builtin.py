@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 
 import mlx.core as mx
 import pytest
@@ -55,3 +56,17 @@ def test_greedy_text(program, reference, prompt):
     answer = json.loads(done.stdout)
     assert answer["usage"]["completion_tokens"] == N_TOKENS >= 100
     assert answer["text"] == expected
+
+
+def test_the_script_for_real_models(program, tmp_path):
+    """scripts/try-real-models on the models that can be had here: one that is right, one that is not there."""
+    out = tmp_path / "report.json"
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "try-real-models", "--output", out, ROOT / "models" / "builtin",
+                           "nobody/never-published"], capture_output=True, text=True,
+                          env=os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9"})  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    report = json.loads(out.read_text())
+    right, missing = report["models"]
+    assert right["passed"] and right["logits"]["precise"]["relative_error"] <= 1e-3 and right["speed"][0]["samples_ts"], right
+    assert not missing["passed"] and missing["error"]
+    assert report["mlx_lm"] and report["machine"]

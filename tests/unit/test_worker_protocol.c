@@ -38,10 +38,10 @@ static void test_sizes(void **state)
     (void)state;
     if (sizeof(void *) != 8)
         skip();
-    assert_int_equal(sizeof(struct engine_options), 72);
+    assert_int_equal(sizeof(struct engine_options), 80);
     assert_int_equal(sizeof(struct engine_submit), 200);
     assert_int_equal(sizeof(struct engine_sampling), 56);
-    assert_int_equal(sizeof(struct engine_info), 112);
+    assert_int_equal(sizeof(struct engine_info), 120);
     assert_int_equal(sizeof(struct engine_stats), 136);
     assert_int_equal(sizeof(struct engine_event), 1816);
     assert_int_equal(sizeof(struct engine_timings), 64);
@@ -57,6 +57,7 @@ static const struct engine_logit_bias biases[] = {{-3, 1.5f}, {9, -100.0f}};
 static struct engine_options sample_options(void)
 {
     return (struct engine_options){.model = "/a/b",
+                                   .adapter = "/c",
                                    .isa = "avx2",
                                    .n_threads = 3,
                                    .context = 4,
@@ -123,18 +124,28 @@ static struct engine_event sample_event(enum engine_event_kind kind)
             event.top[i] = (struct engine_logprob){i, -(float)i};
         return event;
     }
+    if (kind == EVENT_EMBEDDING)
+        return event;
     event.finish = FINISH_ERROR;
     error_set(&event.error, ERROR_IO, "it broke");
     event.timings = (struct engine_timings){1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
     return event;
 }
 
-enum { SAMPLES = 9 };
+enum {
+    SAMPLE_OPTIONS = EVENT_FINISH + 1,
+    SAMPLE_SUBMIT,
+    SAMPLE_TRACE,
+    SAMPLE_INFO,
+    SAMPLE_STATS,
+    SAMPLE_RESULT,
+    SAMPLES
+};
 static void put_sample(int which, struct buffer *out)
 {
     struct engine_options options = sample_options();
     struct engine_submit submit = sample_submit();
-    struct engine_event event = sample_event((enum engine_event_kind)(which % 3));
+    struct engine_event event = sample_event((enum engine_event_kind)(which % SAMPLE_OPTIONS));
     struct engine_trace_segment segments[2] = {{"one", 1, 2, 3}, {"two … three", 4, 5, 6}};
     struct engine_trace trace = {2, segments, 10, 20};
     struct engine_info info = {.model_name = "n", .model_path = "/p", .isa = "i", .vocab = 3, .load_ms = 1.5};
@@ -145,22 +156,23 @@ static void put_sample(int which, struct buffer *out)
     switch (which) {
     case EVENT_PREFILL:
     case EVENT_TOKEN:
+    case EVENT_EMBEDDING:
     case EVENT_FINISH:
         protocol_put_event(out, &event);
         break;
-    case 3:
+    case SAMPLE_OPTIONS:
         protocol_put_options(out, &options);
         break;
-    case 4:
+    case SAMPLE_SUBMIT:
         protocol_put_submit(out, &submit);
         break;
-    case 5:
+    case SAMPLE_TRACE:
         protocol_put_trace(out, &trace);
         break;
-    case 6:
+    case SAMPLE_INFO:
         protocol_put_info(out, &info, &submit.sampling);
         break;
-    case 7:
+    case SAMPLE_STATS:
         protocol_put_stats(out, &stats, &memory);
         break;
     default:
@@ -184,23 +196,24 @@ static int get_sample(int which, struct wire *in)
     switch (which) {
     case EVENT_PREFILL:
     case EVENT_TOKEN:
+    case EVENT_EMBEDDING:
     case EVENT_FINISH:
         status = protocol_get_event(in, &event, &error);
         break;
-    case 3:
+    case SAMPLE_OPTIONS:
         status = protocol_get_options(in, &options, &error);
         break;
-    case 4:
+    case SAMPLE_SUBMIT:
         status = protocol_get_submit(in, &submit, &arena, &error);
         break;
-    case 5:
+    case SAMPLE_TRACE:
         if ((status = protocol_get_trace(in, &trace, &error)) == 0)
             engine_trace_free(&trace);
         break;
-    case 6:
+    case SAMPLE_INFO:
         status = protocol_get_info(in, &info, &submit.sampling, &arena, &error);
         break;
-    case 7:
+    case SAMPLE_STATS:
         status = protocol_get_stats(in, &stats, &memory, &error);
         break;
     default:

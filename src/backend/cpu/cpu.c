@@ -239,6 +239,12 @@ int backend_step(struct backend_model *model, const struct backend_batch *batch,
     return 0;
 }
 
+const float *backend_rows(const struct backend_model *model, struct plan_view view, size_t *stride)
+{
+    *stride = model->cpu.plan->slots[view.slot].width;
+    return view_row(&model->cpu, view, 0);
+}
+
 /* ---- figures ---- */
 
 const struct backend_segment *backend_segments(const struct backend_model *model, uint32_t *n_segments)

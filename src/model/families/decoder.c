@@ -49,6 +49,50 @@ void decoder_linear(struct decoder *decoder, const char *op_name, const char *mo
     op->linear.weight = weights_matrix(decoder->weights, path, 0, out.width, in.width);
     op->linear.bias = bias ? weights_vector(decoder->weights, path, "bias", out.width) : NULL;
     op->precision = decoder_precision(op->linear.weight, role);
+    if (decoder->adapter && decoder->n_waiting < sizeof decoder->waiting / sizeof *decoder->waiting)
+        decoder->waiting[decoder->n_waiting++] = (struct decoder_layer){module, in, out};
+}
+
+/* out += scale * B A in */
+static void adapt_layer(struct decoder *decoder, const struct decoder_layer *layer)
+{
+    struct plan_builder *builder = decoder->builder;
+    char path[DECODER_PATH_BYTES], name[DECODER_PATH_BYTES];
+    struct adapter_pair pair;
+    decoder_path(decoder, layer->name, path);
+    if (builder->status || decoder->weights->status)
+        return;
+    decoder->weights->status = adapter_find(decoder->adapter, path, layer->out.width, layer->in.width, &pair,
+                                            decoder->weights->error);
+    if (decoder->weights->status || !pair.a || decoder->adapter->scale == 0)
+        return;
+    enum plan_domain domain = builder->plan.slots[layer->in.slot].domain;
+    struct plan_view thin = decoder->thin[domain],
+                     change = plan_columns(decoder->change[domain], 0, layer->out.width);
+    snprintf(name, sizeof name, "%s.lora_a", layer->name);
+    struct plan_op *op = plan_op(builder, PLAN_LINEAR, name);
+    op->in = layer->in;
+    op->out = thin;
+    op->linear.weight = pair.a;
+    op->precision = PRECISION_F32;
+    snprintf(name, sizeof name, "%s.lora_b", layer->name);
+    op = plan_op(builder, PLAN_LINEAR, name);
+    op->in = thin;
+    op->out = change;
+    op->linear.weight = pair.b;
+    op->precision = PRECISION_F32;
+    snprintf(name, sizeof name, "%s.lora_add", layer->name);
+    op = plan_op(builder, PLAN_ADD, name);
+    op->in = op->out = layer->out;
+    op->in2 = change;
+    op->add.scale = decoder->adapter->scale;
+}
+
+void decoder_adapt(struct decoder *decoder)
+{
+    for (uint32_t i = 0; i < decoder->n_waiting; i++)
+        adapt_layer(decoder, &decoder->waiting[i]);
+    decoder->n_waiting = 0;
 }
 
 void decoder_projection(struct decoder *decoder, const char *name, bool bias, struct plan_view in,
@@ -124,6 +168,13 @@ static void add_slots(struct decoder *decoder)
     add_rows(decoder, DOMAIN_TOKENS, plan_columns(decoder->qkv, 0, q_width), &decoder->tokens);
     struct plan_view query = plan_slot(decoder->builder, "query", q_width, DOMAIN_OUTPUTS);
     add_rows(decoder, DOMAIN_OUTPUTS, query, &decoder->outputs);
+    uint32_t widest = spec->hidden > 2 * spec->ffn ? spec->hidden : 2 * spec->ffn;
+    widest = widest > decoder->qkv.width ? widest : decoder->qkv.width;
+    widest = widest > spec->experts.n_experts ? widest : spec->experts.n_experts;
+    for (enum plan_domain domain = DOMAIN_TOKENS; decoder->adapter && domain <= DOMAIN_OUTPUTS; domain++) {
+        decoder->thin[domain] = plan_slot(decoder->builder, "lora_thin", decoder->adapter->rank, domain);
+        decoder->change[domain] = plan_slot(decoder->builder, "lora_change", widest, domain);
+    }
 }
 
 /* 0, or the arena's memory is short. */
@@ -181,6 +232,7 @@ static void write_head(struct decoder *decoder, const struct weight *embedding)
         scale->scale.softcap = spec->logits_softcap;
     }
     decoder->builder->plan.logits = logits;
+    decoder->builder->plan.embedding = decoder->outputs.normed;
 }
 
 void decoder_init(struct decoder *decoder, struct plan_builder *builder, struct weights *weights,

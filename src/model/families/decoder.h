@@ -7,6 +7,7 @@
 #ifndef LLMIND_MODEL_DECODER_H
 #define LLMIND_MODEL_DECODER_H
 
+#include "model/adapter.h"
 #include "model/spec.h"
 #include "model/weights.h"
 #include "plan/plan.h"
@@ -26,7 +27,8 @@ struct decoder {
     struct plan_builder *builder;
     struct weights *weights;
     const struct model_spec *spec;
-    const char *prefix; /* of every tensor: "", or "language_model." where there are towers beside it */
+    const char *prefix;      /* of every tensor: "", or "language_model." where there are towers beside it */
+    struct adapter *adapter; /* NULL: none */
 
     /* what a family chooses */
     bool qkv_bias, output_bias, mlp_bias, sinks;
@@ -45,7 +47,13 @@ struct decoder {
     /* decoder_write's own */
     const struct plan_rope *rope, *rope_local, *rope_query; /* local, query: NULL where they are as rope */
     struct decoder_rows tokens, outputs;
-    struct plan_view qkv, key, value; /* of all tokens: [.. + ..], [kv_heads * head_dim] */
+    struct plan_view qkv, key, value;    /* of all tokens: [.. + ..], [kv_heads * head_dim] */
+    struct plan_view thin[2], change[2]; /* of each domain, with an adapter: [rank], [widest linear layer] */
+    struct decoder_layer {
+        const char *name; /* a literal */
+        struct plan_view in, out;
+    } waiting[3]; /* linear layers whose adapters are still to be added */
+    uint32_t n_waiting;
 };
 
 /* prefix: borrowed. */

@@ -71,6 +71,7 @@ static void write_qkv(struct decoder *decoder, const struct decoder_rows *rows)
         decoder_projection(decoder, "self_attn.k_proj", bias, all, decoder->key);
         decoder_projection(decoder, "self_attn.v_proj", bias, all, decoder->value);
     }
+    decoder_adapt(decoder);
     if (!last)
         return;
     if (fused)
@@ -80,6 +81,7 @@ static void write_qkv(struct decoder *decoder, const struct decoder_rows *rows)
     write_select(decoder, "select_residual", tokens->residual, rows->residual);
     if (!fused)
         decoder_projection(decoder, "self_attn.q_proj", bias, input_of(decoder, rows), rows->query);
+    decoder_adapt(decoder);
 }
 
 static void write_qk_norms(struct decoder *decoder, const struct decoder_rows *rows)
@@ -125,6 +127,7 @@ void decoder_attention(struct decoder *decoder, uint32_t layer, const struct dec
     store->kv_store.cache = cache;
     write_attend(decoder, cache, rows);
     decoder_projection(decoder, "self_attn.o_proj", decoder->output_bias, rows->attended, rows->branch);
+    decoder_adapt(decoder);
     if (decoder->norms.attention_out)
         decoder_norm(decoder, decoder->norms.attention_out, 1, rows->branch, rows->branch);
     decoder_add(decoder, "self_attn.add", rows);

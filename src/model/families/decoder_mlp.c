@@ -19,11 +19,13 @@ static void write_dense(struct decoder *decoder, const struct decoder_rows *rows
         decoder_projection(decoder, "mlp.gate_proj", decoder->mlp_bias, in, gate);
         decoder_projection(decoder, "mlp.up_proj", decoder->mlp_bias, in, up);
     }
+    decoder_adapt(decoder);
     struct plan_op *act = plan_op(decoder->builder, PLAN_ACT_MUL, "mlp.act_mul");
     act->in = act->out = gate;
     act->in2 = up;
     act->act_mul.activation = decoder->spec->activation;
     decoder_projection(decoder, "mlp.down_proj", decoder->mlp_bias, gate, rows->branch);
+    decoder_adapt(decoder);
 }
 
 /* Hugging Face's own checkpoints keep every expert's matrices apart; a kernel that uses weights where they
@@ -61,6 +63,7 @@ static void write_experts(struct decoder *decoder, const struct decoder_rows *ro
     check_stacked(decoder);
     decoder_linear(decoder, "mlp.router", decoder->experts.router, ROLE_ROUTER, decoder->experts.bias, in,
                    rows->router);
+    decoder_adapt(decoder);
     struct plan_op *route = plan_op(decoder->builder, PLAN_ROUTE, "mlp.route");
     route->in = rows->router;
     route->out = rows->routes;

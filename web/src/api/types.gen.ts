@@ -516,6 +516,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/profiling/runs/{id}/narrate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The loaded model, or another one, puts the analysis of this run into words; sentences with a figure that the report does not have, or another bottleneck, are left out */
+        post: operations["post_api_profiling_runs_id_narrate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/profiling/runs/{id}/prove": {
         parameters: {
             query?: never;
@@ -832,7 +849,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Refused with 400: none of the models here is an embedding model. */
+        /** One vector for each text: what the model makes of its last token, made to length 1. Of use with models that were trained for it, such as Qwen3-Embedding. */
         post: operations["post_v1_embeddings"];
         delete?: never;
         options?: never;
@@ -1199,8 +1216,34 @@ export interface components {
             /** @description ORG/NAME, or ORG/NAME@REVISION */
             model: string;
         };
+        Embeddings: {
+            data: {
+                /** @description Numbers, or a string in base64. */
+                embedding: unknown;
+                index: number;
+                /** @constant */
+                object: "embedding";
+            }[];
+            model: string;
+            /** @constant */
+            object: "list";
+            usage: {
+                prompt_tokens: number;
+                total_tokens: number;
+            };
+        };
         EmbeddingsRequest: {
-            model?: string;
+            /** @description The first so many, made to length 1 again. */
+            dimensions?: number | null;
+            /**
+             * @description base64: of the numbers as little-endian float32.
+             * @enum {unknown}
+             */
+            encoding_format?: "float" | "base64" | null;
+            /** @description A text, texts, token ids, or lists of them; 2048 at most. */
+            input: unknown;
+            model?: string | null;
+            user?: string | null;
         };
         Empty: Record<string, never>;
         /** @description What a model would need on this machine and how fast it would be. Of an architecture that is not supported everything but the first members is null. */
@@ -1405,6 +1448,27 @@ export interface components {
         ModelUnloaded: {
             unloaded: string | null;
         };
+        NarrateRequest: {
+            /** @description Who says it; null: the loaded model, else the default one. */
+            model?: string | null;
+        };
+        /** @description What a model made of an analysis. Of its sentences those are left out that have a figure which was not given to it, or name another bottleneck than the analysis does. */
+        Narration: {
+            /** @description The lines that the model was given. */
+            figures: string;
+            left_out: number;
+            model: string;
+            sentences: {
+                kept: boolean;
+                /** @description Why it is left out. */
+                reason: string | null;
+                text: string;
+            }[];
+            /** @description The sentences that are kept. */
+            text: string | null;
+            text_reason?: string;
+            took_ms: number;
+        };
         OpenAIModel: {
             created: number;
             id: string;
@@ -1551,6 +1615,7 @@ export interface components {
                 kv_bits?: 8 | 16 | 32 | null;
                 precise?: boolean | null;
                 prefill_chunk?: number | null;
+                prompt_lookup?: number | null;
                 threads?: number | null;
             } | null;
             max_tokens?: number | null;
@@ -3097,6 +3162,41 @@ export interface operations {
             };
         };
     };
+    post_api_profiling_runs_id_narrate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NarrateRequest"];
+            };
+        };
+        responses: {
+            /** @description The loaded model, or another one, puts the analysis of this run into words; sentences with a figure that the report does not have, or another bottleneck, are left out */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Narration"];
+                };
+            };
+            /** @description What is wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_api_profiling_runs_id_prove: {
         parameters: {
             query?: never;
@@ -3685,12 +3785,14 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Refused with 400: none of the models here is an embedding model. */
+            /** @description One vector for each text: what the model makes of its last token, made to length 1. Of use with models that were trained for it, such as Qwen3-Embedding. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Embeddings"];
+                };
             };
             /** @description What is wrong, and what to do */
             default: {
