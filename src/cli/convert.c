@@ -13,6 +13,7 @@
 
 enum {
     ID_BITS = 'b',
+    ID_EMBEDDING = 'e',
     ID_GROUP = 'g',
     ID_MODE = 'm',
     ID_RECIPE = 'r',
@@ -23,6 +24,7 @@ enum {
 
 static const struct cli_option options[] = {
     {ID_BITS, 0, "bits", "N", "2 3 4 5 6 8, or 16: not quantized (default 4; mxfp8: 8)"},
+    {ID_EMBEDDING, 0, "embedding-bits", "N", "of the embedding alone (default: as all others)"},
     {ID_GROUP, 0, "group-size", "N", "32 64 128 (default 64; mx formats 32)"},
     {ID_MODE, 0, "mode", "NAME", "affine, mxfp4, mxfp8 (default affine)"},
     {ID_RECIPE, 0, "recipe", "NAME", "mixed_2_6, mixed_3_4, mixed_3_6, mixed_4_6: more bits where it hurts"},
@@ -93,6 +95,9 @@ int cli_convert(int argc, char **argv)
         switch (id) {
         case ID_BITS:
             cli_u32(&parser, 2, 16, &wish.bits);
+            break;
+        case ID_EMBEDDING:
+            cli_u32(&parser, 2, 8, &wish.embedding_bits);
             break;
         case ID_GROUP:
             cli_u32(&parser, 16, 128, &wish.group_size);

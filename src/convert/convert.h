@@ -17,10 +17,11 @@
 #include "base/error.h"
 
 struct convert_options {
-    const char *mode;    /* "affine", "mxfp4", "mxfp8"; NULL: affine */
-    uint32_t bits;       /* 2 3 4 5 6 8, or 16: not quantized; 0: what the mode wants, 4 for affine */
-    uint32_t group_size; /* 32 64 128; 0: what the mode wants, 64 for affine */
-    const char *recipe;  /* "mixed_2_6", "mixed_3_4", "mixed_3_6", "mixed_4_6" (affine); NULL: all alike */
+    const char *mode;        /* "affine", "mxfp4", "mxfp8"; NULL: affine */
+    uint32_t bits;           /* 2 3 4 5 6 8, or 16: not quantized; 0: what the mode wants, 4 for affine */
+    uint32_t group_size;     /* 32 64 128; 0: what the mode wants, 64 for affine */
+    uint32_t embedding_bits; /* of the embedding (affine); 0: as all others */
+    const char *recipe; /* "mixed_2_6", "mixed_3_4", "mixed_3_6", "mixed_4_6" (affine); NULL: all alike */
     const char
         *dtype; /* "bfloat16", "float16", "float32"; NULL: config.json's torch_dtype, else as they are */
     uint32_t n_threads; /* 0: as many as the process may use */

@@ -76,6 +76,12 @@ int recipe_read(const struct convert_options *options, const json_t *config, str
     int status = read_base(options, &out->base, error);
     if (!status && options->recipe)
         status = read_mixed(options, out, error);
+    out->embedding_bits = options->embedding_bits;
+    if (!status && out->embedding_bits &&
+        (out->base.format != WEIGHT_AFFINE ||
+         !quantization_exists(WEIGHT_AFFINE, out->embedding_bits, out->base.group_size)))
+        return error_set(error, ERROR_INVALID,
+                         "the embedding has 2, 3, 4, 5, 6 or 8 bits of its own where the others are affine");
     const json_t *text = model_config_text(config);
     const char *type = json_string_value(json_object_get(text, "model_type"));
     out->n_layers = (uint32_t)json_integer_value(json_object_get(text, "num_hidden_layers"));
@@ -117,6 +123,8 @@ struct code_format recipe_of(const struct recipe *recipe, const char *module, ui
     struct code_format format = recipe->base;
     if (format.format == WEIGHT_DENSE || cols % format.group_size)
         return dense;
+    if (recipe->embedding_bits && strstr(module, "embed_tokens"))
+        format.bits = recipe->embedding_bits;
     if (recipe->high_bits && is_sensitive(recipe, module))
         format.bits = recipe->high_bits;
     if (is_careful(recipe, module))

@@ -11,7 +11,8 @@
 
 struct recipe {
     struct code_format base;
-    uint32_t high_bits; /* of the matrices that a mixed recipe holds to be sensitive; 0: not mixed */
+    uint32_t high_bits;      /* of the matrices that a mixed recipe holds to be sensitive; 0: not mixed */
+    uint32_t embedding_bits; /* 0: as all others */
     uint32_t n_layers;
     const char *const *careful; /* ends of modules that have 8 bits, as mlx-lm's families ask for, up to a
                                    NULL; NULL: none */

@@ -96,6 +96,8 @@ def test_only_known_files_go_along(llmind, source, tmp_path):
         (["--bits", "16", "--group-size", "64"], "not quantized"),
         (["--recipe", "mixed_9_9"], "mixed_2_6, mixed_3_4"),
         (["--recipe", "mixed_3_6", "--bits", "4"], "says itself"),
+        (["--embedding-bits", "7"], "of its own"),
+        (["--mode", "mxfp4", "--embedding-bits", "8"], "of its own"),
         (["--recipe", "mixed_3_6", "--mode", "mxfp4"], "is affine"),
         (["--dtype", "float8"], "bfloat16, float16 and float32"),
     ],

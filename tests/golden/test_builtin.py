@@ -70,3 +70,10 @@ def test_the_script_for_real_models(program, tmp_path):
     assert right["passed"] and right["logits"]["precise"]["relative_error"] <= 1e-3 and right["speed"][0]["samples_ts"], right
     assert not missing["passed"] and missing["error"]
     assert report["mlx_lm"] and report["machine"]
+
+
+def test_the_recipe_is_alive(program):
+    """Corpus, tokenizer, conversion by `llmind convert`, and where PyTorch is installed training, all at toy size."""
+    done = subprocess.run([sys.executable, "-m", "train.make", "smoke"], capture_output=True, text=True, cwd=ROOT / "models" / "builtin")
+    assert done.returncode == 0, done.stderr
+    assert "0 failed" in done.stdout and "done: 4-bit conversion" in done.stdout, done.stdout

@@ -245,3 +245,19 @@ def one_by_one(weights):
 def test_other_families(program, tmp_path, family, change, options):
     checkpoints.make(tmp_path / "dense", family)
     as_mlx_lm(program, rewritten(tmp_path / "dense", tmp_path / "published", change), tmp_path, options)
+
+
+def test_an_embedding_of_its_own(program, dense, tmp_path):
+    """As the built-in model is made: everything in 4 bits, the embedding in 8."""
+
+    def bits(path, *_):
+        return {"bits": 8, "group_size": 64} if "embed" in path else True
+
+    source = dense("tiny-llama")
+    mlx_lm.convert(str(source), str(tmp_path / "theirs"), quantize=True, q_bits=4, q_group_size=64, quant_predicate=bits)
+    llmind(program, "convert", source, "--bits", 4, "--embedding-bits", 8, tmp_path / "ours")
+    ours, expected = tensors(tmp_path / "ours"), tensors(tmp_path / "theirs")
+    assert set(ours) == set(expected)
+    for name, value in expected.items():
+        same_bits(ours[name], value, name)
+    assert json.loads((tmp_path / "ours" / "config.json").read_text())["quantization"]["model.embed_tokens"]["bits"] == 8

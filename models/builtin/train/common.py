@@ -1,5 +1,6 @@
 """Paths, the recipe, and the text form of a chat, shared by every stage."""
 import json
+import os
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -7,6 +8,11 @@ BUILTIN = HERE.parent
 WORK = HERE / "work"  # git-ignored: everything that can be made again
 BOS, END_OF_TEXT, IM_START, IM_END = "<|bos|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIAL = [BOS, END_OF_TEXT, IM_START, IM_END]  # their ids are 0, 1, 2, 3
+
+
+def program():
+    """llmind, which converts and is asked."""
+    return str(Path(os.environ.get("LLMIND_BUILD_DIR", BUILTIN.parents[1] / "build")) / "llmind")
 
 
 def recipe(smoke=False):

@@ -2,7 +2,7 @@
 
     python -m train.make tokenizer                  here: corpus -> tokenizer.json and templates
     python -m train.make train --minutes 8 --out D  where the GPU is: corpus -> rows -> one leg -> bf16 parts in D
-    python -m train.make export --parts D           here: bf16 parts -> 4-bit MLX checkpoint (needs mlx-lm)
+    python -m train.make export --parts D           here: bf16 parts -> 4-bit MLX checkpoint (needs mlx and `make build`)
     python -m train.make smoke                      anywhere: everything, tiny, within a minute or two
 
 A leg that did not finish leaves work/*-state.pt; the same command goes on from it.
@@ -10,6 +10,7 @@ A leg that did not finish leaves work/*-state.pt; the same command goes on from 
 import argparse
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -75,7 +76,6 @@ TEXT_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.jso
 def export(parts, recipe, source=common.BUILTIN, folder=common.BUILTIN, bf16=None):
     """bf16 parts and the tokenizer of `source` -> 4-bit MLX checkpoint in `folder`; the bf16 one stays in work/bf16."""
     import mlx.core as mx
-    from mlx_lm import convert
     bf16 = bf16 or common.WORK / "bf16"
     shutil.rmtree(bf16, ignore_errors=True)
     bf16.mkdir(parents=True)
@@ -89,15 +89,10 @@ def export(parts, recipe, source=common.BUILTIN, folder=common.BUILTIN, bf16=Non
         if source != folder:
             shutil.copy(source / name, folder)
 
-    def bits(path, module, *_):
-        if not hasattr(module, "to_quantized"):
-            return False
-        b = recipe["embedding_bits"] if "embed" in path else recipe["bits"]
-        return {"bits": b, "group_size": recipe["group_size"]} if b != recipe["bits"] else True
-
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "out"
-        convert(str(bf16), str(target), quantize=True, q_bits=recipe["bits"], q_group_size=recipe["group_size"], quant_predicate=bits)
+        subprocess.run([common.program(), "convert", bf16, "--bits", str(recipe["bits"]), "--group-size", str(recipe["group_size"]),
+                        "--embedding-bits", str(recipe["embedding_bits"]), target], check=True)
         shutil.copy(target / "model.safetensors", folder / "model.safetensors")
         made = json.loads((target / "config.json").read_text())
     final = config(recipe)
