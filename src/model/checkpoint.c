@@ -216,7 +216,8 @@ int checkpoint_open_file(struct checkpoint *checkpoint, const char *folder, cons
                          struct arena *arena, struct error *error)
 {
     *checkpoint = (struct checkpoint){.arena = arena};
-    int status = set_files(checkpoint, &name, 1, error);
+    const char *names[] = {name};
+    int status = set_files(checkpoint, names, 1, error);
     return status ? status : open_files(checkpoint, folder, error);
 }
 

@@ -169,7 +169,7 @@ struct plan {
     uint32_t n_ops;
     const struct plan_cache *caches;
     uint32_t n_caches;
-    struct plan_view logits; /* output domain, width = vocab */
+    struct plan_view logits;    /* output domain, width = vocab */
     struct plan_view embedding; /* what the logits are made of, output domain; width 0: it is not told */
     /* Made of a configuration alone: weights have shapes and no data, vectors are zeros. Costs can be
      * asked, backends refuse to run it. */

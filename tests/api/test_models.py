@@ -166,3 +166,25 @@ def test_a_running_answer_is_waited_for(server):
     assert results["answer"].json()["usage"]["completion_tokens"] == length
     assert changed.json()["model"]["context"] == 1024
     load(server)
+
+
+def test_prompt_lookup_changes_no_word(server):
+    """Guessing from the text only changes in how many steps an answer comes; what was guessed is told."""
+    question = "Repeat this exactly: the KV cache keeps keys and values; the KV cache keeps keys and values; the KV cache keeps keys"
+    body = {"model": "builtin", "messages": [{"role": "user", "content": question}], "max_tokens": 80}
+    told = {}
+    for lookup in (0, 8):
+        assert load(server, options={"prompt_lookup": lookup}).status_code == 200
+        assert server.get("/api/performance").json()["model"]["prompt_lookup"] == lookup
+        for temperature in (0, 1):
+            answer = server.post("/v1/chat/completions", body | {"temperature": temperature, "seed": 7}).json()
+            told[lookup, temperature] = answer["choices"][0]["message"]["content"], answer["timings"]
+    for temperature in (0, 1):
+        assert told[0, temperature][0] == told[8, temperature][0]
+        assert "draft_n" not in told[0, temperature][1]
+    timings = told[8, 0][1]
+    assert timings["draft_n"] >= timings["draft_n_accepted"] >= 0 and timings["draft_n"] > 0
+    metrics = server.get("/metrics").text
+    assert f"llmind_drafted_tokens_total {sum(told[8, t][1].get('draft_n', 0) for t in (0, 1))}" in metrics
+    assert load(server, options={"prompt_lookup": 16}).status_code == 400
+    assert load(server, options={"prompt_lookup": 0}).status_code == 200

@@ -47,8 +47,10 @@ static void fill_rope(const struct plan_rope *rope, uint32_t position, float *co
     uint32_t pairs = rope->dims / 2;
     bool dynamic = rope->dynamic_from && position >= rope->dynamic_from;
     float scale = rope->scale;
-    if (rope->grow_from && position >= rope->grow_from)
-        scale *= 1.0f + rope->grow_beta * logf(1.0f + (float)(position / rope->grow_from));
+    if (rope->grow_from) {
+        uint32_t times = position / rope->grow_from; /* whole ones */
+        scale *= 1.0f + rope->grow_beta * logf(1.0f + (float)times);
+    }
     for (uint32_t i = 0; i < pairs; i++) {
         float inv_freq = dynamic ? dynamic_inv_freq(rope, position, i) : rope->inv_freq[i];
         float angle = (float)position * inv_freq;
