@@ -62,6 +62,7 @@ static void tell_use(const json_t *proof)
     } flags[] = {{"threads=", "--threads"},
                  {"kv_bits=", "--kv-bits"},
                  {"prefill_chunk=", "--prefill-chunk"},
+                 {"prompt_lookup=", "--prompt-lookup"},
                  {"isa=", "--isa"}};
     const char *id = json_get_text(proof, "recommendation", "");
     if (!json_get_is(proof, "verdict", "kept"))

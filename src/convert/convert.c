@@ -13,6 +13,7 @@
 #include "backend/cpu/threads.h"
 #include "convert/list.h"
 #include "convert/text_files.h"
+#include "model/config.h"
 #include "model/model.h"
 #include "model/shape.h"
 #include "output/folder.h"
@@ -182,6 +183,7 @@ static int choose_dtype(const struct convert_options *options, const json_t *con
 static int write_config(const struct output_folder *folder, const json_t *source, json_t *quantization,
                         const char *dtype, bool own_head, struct error *error)
 {
+    bool wrapped = model_config_text(source) != source;
     json_t *config = json_deep_copy(source);
     int failed = !config;
     if (config &&
@@ -192,8 +194,9 @@ static int write_config(const struct output_folder *folder, const json_t *source
         failed = json_object_set_new(config, "torch_dtype", json_string(dtype)) || failed;
     if (config && dtype && json_object_get(config, "dtype"))
         failed = json_object_set_new(config, "dtype", json_string(dtype)) || failed;
-    if (config && !json_object_get(config, "tie_word_embeddings")) /* families differ in what silence means */
-        failed = json_object_set_new(config, "tie_word_embeddings", json_boolean(!own_head)) || failed;
+    json_t *text = wrapped ? json_object_get(config, "text_config") : config;
+    if (config && !json_object_get(text, "tie_word_embeddings")) /* families differ in what silence means */
+        failed = json_object_set_new(text, "tie_word_embeddings", json_boolean(!own_head)) || failed;
     if (failed) {
         json_decref(config);
         return error_memory(error, "config.json", 0);
@@ -269,8 +272,7 @@ static int write_target(struct conversion *conversion, const char *target, conve
                                error);
     if (!status)
         status = write_config(&conversion->folder, conversion->config, conversion->list.quantization,
-                              options->dtype,
-                              checkpoint_find(&conversion->checkpoint, "lm_head.weight") != NULL, error);
+                              options->dtype, list_has_head(&conversion->list), error);
     if (!status)
         status = check_result(&conversion->folder, error);
     if (!status)

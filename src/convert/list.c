@@ -311,9 +311,10 @@ int list_build(struct convert_list *list, const struct checkpoint *checkpoint, c
 {
     const json_t *text = model_config_text(config);
     const char *type = json_string_value(json_object_get(text, "model_type"));
-    json_int_t n_experts = json_integer_value(json_object_get(text, "num_experts"));
-    if (!n_experts)
-        n_experts = json_integer_value(json_object_get(text, "num_local_experts"));
+    struct model_config read;
+    int status = model_config_read(config, list->arena, &read, error);
+    if (status)
+        return status;
     struct lister lister = {.list = list,
                             .checkpoint = checkpoint,
                             .recipe = recipe,
@@ -322,18 +323,24 @@ int list_build(struct convert_list *list, const struct checkpoint *checkpoint, c
                                     !(type && strcmp(type, "gemma3_text") == 0), /* see families/gemma.c */
                             .wrapped = text != config,
                             .stacked = type && strcmp(type, "gpt_oss") == 0,
-                            .n_experts =
-                                n_experts > 0 && n_experts <= SPEC_MAX_EXPERTS ? (uint32_t)n_experts : 0,
+                            .n_experts = read.spec.experts.n_experts,
                             .error = error};
     if (recipe->base.format != WEIGHT_DENSE) {
         list->quantization = recipe_json(&recipe->base);
         if (!list->quantization)
             return error_memory(error, "config.json", 0);
     }
-    int status = 0;
     for (uint32_t i = 0; i < checkpoint->n_tensors && !status; i++)
         status = place_tensor(&lister, &checkpoint->tensors[i]);
     return status ? status : check_names(list, error);
+}
+
+bool list_has_head(const struct convert_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        if (ends_with(list->outputs[i].name, "lm_head.weight"))
+            return true;
+    return false;
 }
 
 void list_free(struct convert_list *list)

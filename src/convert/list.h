@@ -43,6 +43,8 @@ struct convert_list {
  * Errors: ERROR_UNSUPPORTED (a type of numbers), ERROR_INVALID, ERROR_MEMORY. */
 int list_build(struct convert_list *list, const struct checkpoint *checkpoint, const json_t *config,
                const struct recipe *recipe, int dtype, struct error *error);
+/* Whether the model has an output matrix of its own. */
+bool list_has_head(const struct convert_list *list);
 void list_free(struct convert_list *list);
 
 #endif

@@ -127,6 +127,8 @@ static void generate(struct local_engine *engine, struct local_request *request,
 
 static void send_progress(struct local_engine *engine, struct local_request *request)
 {
+    if (request->embeds)
+        return; /* the ring is for the embedding, which nobody could wait for */
     engine->event = (struct engine_event){.kind = EVENT_PREFILL,
                                           .time_ns = clock_now_ns(),
                                           .prompt_done = request->n_cached,

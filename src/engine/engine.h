@@ -55,8 +55,8 @@ enum {
  * requests run at once and the others wait. Errors: those of model_open and backend_prepare, and ERROR_LIMIT
  * when it does not fit, or context is more than the model's (with figures). */
 int engine_open(const struct engine_options *options, struct engine **out, struct error *error);
-/* Everything that engine_open checks before it allocates or parses anything large: the files' headers, the
- * plan, the options, the memory. The same errors. */
+/* Everything that engine_open checks before it allocates or parses anything large (an adapter is not): the
+ * files' headers, the plan, the options, the memory. The same errors. */
 int engine_check(const struct engine_options *options, struct error *error);
 
 /* What an engine with these options would be, for a plan alone: `model` is not looked at, nothing is opened

@@ -98,6 +98,8 @@ static void narrate(struct http_exchange *exchange, const json_t *body, const js
     buffer_append(&text, "", 0);
     if (!status)
         status = say(exchange, name, messages, &text, &error);
+    if (!status && text.failed)
+        status = error_memory(&error, "what the model says", MOST_BYTES);
     if (status)
         http_reply_error(exchange, &error, status == ERROR_NOT_FOUND ? "model" : NULL);
     else

@@ -43,7 +43,7 @@ const char *describe_weights(const struct plan *plan, struct arena *arena)
         const struct plan_op *op = &plan->ops[i];
         if (op->kind == PLAN_EMBED)
             add(&tally, op->embed.weight);
-        if (op->kind == PLAN_LINEAR)
+        if (op->kind == PLAN_LINEAR && !strstr(op->name, ".lora_"))
             add(&tally, op->linear.weight);
         if (op->kind == PLAN_EXPERTS) {
             add(&tally, op->experts.gate);

@@ -92,8 +92,8 @@ static const json_t *read_parameters(struct json_fields *top)
     return json_is_object(full) ? full : parameters;
 }
 
-int rope_spec_read(const json_t *config, double default_theta, uint32_t max_positions, struct arena *arena,
-                   struct rope_spec *out, struct error *error)
+int rope_spec_read(const json_t *config, double default_theta, double default_partial, uint32_t max_positions,
+                   struct arena *arena, struct rope_spec *out, struct error *error)
 {
     struct json_fields top = {.object = config, .where = "config.json", .error = error};
     const json_t *parameters = read_parameters(&top);
@@ -110,10 +110,11 @@ int rope_spec_read(const json_t *config, double default_theta, uint32_t max_posi
         return nested.status;
     out->theta = json_fields_number(&top, "rope_theta", default_theta, 1.0 + 1e-6, 1e15);
     out->interleaved = json_fields_bool(&top, "rope_traditional", false);
-    double partial = json_fields_number(&nested, "partial_rotary_factor", 1, 0, 1);
+    double partial = json_fields_number(&scaling, "partial_rotary_factor", default_partial, 0, 1);
+    partial = json_fields_number(&nested, "partial_rotary_factor", partial, 0, 1);
     out->partial = json_fields_number(&top, "partial_rotary_factor", partial, 0, 1);
-    if (nested.status)
-        return nested.status;
+    if (nested.status || scaling.status)
+        return nested.status ? nested.status : scaling.status;
     if (top.status)
         return top.status;
     out->max_positions = max_positions;

@@ -32,9 +32,9 @@ struct rope_spec {
 
 /* Reads rope_theta, rope_traditional, partial_rotary_factor, and rope_scaling or (transformers 5)
  * rope_parameters, of which those of full attention where each kind of layer has its own. default_theta as
- * json_fields_number takes it. */
-int rope_spec_read(const json_t *config, double default_theta, uint32_t max_positions, struct arena *arena,
-                   struct rope_spec *out, struct error *error);
+ * json_fields_number takes it; default_partial: where no place has a partial_rotary_factor. */
+int rope_spec_read(const json_t *config, double default_theta, double default_partial, uint32_t max_positions,
+                   struct arena *arena, struct rope_spec *out, struct error *error);
 
 /* Dimensions of a head that turn: even, at least 2; 0 where the spec and head_dim do not go together. */
 uint32_t rope_dims(const struct rope_spec *spec, uint32_t head_dim);

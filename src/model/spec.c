@@ -155,7 +155,8 @@ int spec_read(const json_t *config, const struct spec_defaults *defaults, struct
         read_experts(&fields, defaults->experts, arena, &spec);
     if (fields.status)
         return fields.status;
-    int status = rope_spec_read(config, defaults->rope_theta, max_positions, arena, &spec.rope, error);
+    int status = rope_spec_read(config, defaults->rope_theta, defaults->partial > 0 ? defaults->partial : 1,
+                                max_positions, arena, &spec.rope, error);
     if (status)
         return status;
     if (!rope_dims(&spec.rope, spec.head_dim))

@@ -41,6 +41,7 @@ struct spec_defaults {
     uint32_t context;
     double rope_theta; /* JSON_REQUIRED_NUMBER: must be there */
     enum spec_experts_kind experts;
+    double partial; /* partial_rotary_factor; 0: 1 */
 };
 
 struct spec_experts {
@@ -56,6 +57,7 @@ struct model_spec {
     enum plan_activation activation;
     bool attention_bias, mlp_bias;
     enum { TIED_UNKNOWN, TIED_NO, TIED_YES } tied; /* unknown: as the tensors say */
+    bool tied_without_tensors;                     /* unknown, and only config.json is there */
     uint32_t sliding_window;                       /* 0: none */
     bool use_sliding_window;                       /* Qwen's switch */
     uint32_t max_window_layers;                    /* Qwen: the first layer that slides */

@@ -109,15 +109,15 @@ static int check_type(struct weights *weights, const struct tensor *tensor, enum
     return fail(weights, tensor, what);
 }
 
-static float read_float(const struct tensor *tensor, uint32_t index)
+static float read_float(const struct tensor *tensor, size_t index)
 {
     uint16_t half;
     float value;
     if (tensor->type == TENSOR_F32) {
-        memcpy(&value, tensor->data + (size_t)index * sizeof value, sizeof value);
+        memcpy(&value, tensor->data + index * sizeof value, sizeof value);
         return value;
     }
-    memcpy(&half, tensor->data + (size_t)index * sizeof half, sizeof half);
+    memcpy(&half, tensor->data + index * sizeof half, sizeof half);
     return tensor->type == TENSOR_BF16 ? float_from_bf16(half) : float_from_f16(half);
 }
 
@@ -129,13 +129,13 @@ static float *copy_vectors(struct weights *weights, const char *module, const ch
     struct tensor *tensor = take(weights, module, suffix);
     if (!tensor || check_float(weights, tensor, &type) || check_shape(weights, tensor, 0, rows, length))
         return NULL;
-    uint32_t n = (rows ? rows : 1) * length; /* as many as the file has: check_shape */
+    size_t n = (size_t)(rows ? rows : 1) * length; /* as many as the file has: check_shape */
     float *values = arena_alloc(weights->arena, n, sizeof *values);
     if (!values) {
         weights->status = error_memory(weights->error, tensor->name, (unsigned long long)n * sizeof *values);
         return NULL;
     }
-    for (uint32_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++)
         values[i] = read_float(tensor, i);
     return values;
 }
@@ -143,9 +143,9 @@ static float *copy_vectors(struct weights *weights, const char *module, const ch
 static float *vectors(struct weights *weights, const char *module, const char *suffix, uint32_t rows,
                       uint32_t length)
 {
-    uint32_t n = (rows ? rows : 1) * length;
+    uint64_t n = (uint64_t)(rows ? rows : 1) * length;
     if (!weights->checkpoint)
-        return weights_shape_vector(weights, n);
+        return weights_shape_vectors(weights, rows, length);
     float *values = copy_vectors(weights, module, suffix, rows, length);
     if (values)
         weights->parameters += n;

@@ -51,16 +51,17 @@ int weights_shape_matrix(struct weights *weights, const char *module, struct wei
     return 0;
 }
 
-float *weights_shape_vector(struct weights *weights, uint32_t length)
+float *weights_shape_vectors(struct weights *weights, uint32_t rows, uint32_t length)
 {
+    uint64_t n = (uint64_t)(rows ? rows : 1) * length;
     if (weights->status)
         return NULL;
     float *zeros = arena_alloc(weights->arena, length, sizeof *zeros);
     if (!zeros)
         weights->status =
             error_memory(weights->error, "a vector", (unsigned long long)length * sizeof *zeros);
-    weights->parameters += length;
-    weights->bytes += length * scalar_size(weights->type);
+    weights->parameters += n;
+    weights->bytes += n * scalar_size(weights->type);
     return zeros;
 }
 

@@ -10,8 +10,8 @@
 bool weights_shape_have(const struct weights *weights, const char *module, const char *suffix);
 /* Fills format, bits and row_bytes; rows, cols and n_experts are there. Returns weights->status. */
 int weights_shape_matrix(struct weights *weights, const char *module, struct weight *out);
-/* Zeros. */
-float *weights_shape_vector(struct weights *weights, uint32_t length);
+/* Zeros: one vector of this length, which stands for rows of them (0: for itself). */
+float *weights_shape_vectors(struct weights *weights, uint32_t rows, uint32_t length);
 
 /* What config.json's "torch_dtype" or "dtype" says; bf16 where it says nothing. */
 enum scalar_type weights_shape_type(const json_t *config);

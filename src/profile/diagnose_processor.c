@@ -173,7 +173,8 @@ bool diagnose_numa(const struct facts *facts, const struct findings *so_far, str
 /* The worst decode test. A tail that a cause above explains is not a finding of its own. */
 bool diagnose_itl_tail(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
-    if (findings_disturbed(so_far))
+    /* tokens that were guessed come together, and their gaps say nothing */
+    if (findings_disturbed(so_far) || json_get_number(facts->report, "flags.prompt_lookup") > 0)
         return false;
     const json_t *tests = json_get_array(facts->report, "tests");
     double worst = 0, p50 = NAN, p99 = NAN;

@@ -65,6 +65,7 @@ struct lab_result {
     double start_s, first_token_s, end_s; /* clock_now_ns / 1e9: phases for the monitor */
     double weight_bytes_per_token, kv_bytes_per_token, flops_per_token,
         prefill_flops; /* by the plan; NaN unknown */
+    bool guesses;      /* with prompt lookup: a step gives one token or several */
     struct lab_memory memory;
 };
 /* 0 also when the run went wrong: sample.outcome says so. Errors: ERROR_IO (the lab died; it is only to be

@@ -185,6 +185,7 @@ json_t *lab_result_json(const struct lab_result *r)
     put_real(o, "kv_bytes_per_token", r->kv_bytes_per_token);
     put_real(o, "flops_per_token", r->flops_per_token);
     put_real(o, "prefill_flops", r->prefill_flops);
+    json_put_bool(o, "guesses", r->guesses);
     if (r->memory.known) {
         json_t *memory = json_object();
         json_put_integer(memory, "minor_faults", r->memory.minor_faults);
@@ -216,6 +217,7 @@ int lab_result_read(const json_t *json, struct lab_result *out, struct error *er
     out->kv_bytes_per_token = json_get_number(json, "kv_bytes_per_token");
     out->flops_per_token = json_get_number(json, "flops_per_token");
     out->prefill_flops = json_get_number(json, "prefill_flops");
+    out->guesses = json_get_bool(json, "guesses", false);
     out->memory.known = json_get_object(json, "memory") != NULL;
     out->memory.minor_faults = get_u64(json, "memory.minor_faults");
     out->memory.major_faults = get_u64(json, "memory.major_faults");
@@ -261,7 +263,8 @@ json_t *lab_flags_json(const struct engine_info *info)
     json_put_integer(o, "context", info->context);
     json_put_integer(o, "prefill_chunk", info->prefill_chunk);
     json_put_integer(o, "kv_bits", info->kv_bits);
-    json_put_integer(o, "prompt_lookup", info->prompt_lookup);
+    if (info->prompt_lookup) /* runs from before it was there are the same series as those without it */
+        json_put_integer(o, "prompt_lookup", info->prompt_lookup);
     json_put_integer(o, "max_sequences", info->max_sequences);
     json_put_bool(o, "precise", info->precise);
     return o;

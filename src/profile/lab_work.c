@@ -137,6 +137,7 @@ static void count_costs(const struct lab_work *work, const struct lab_run *run, 
     uint32_t kv_bits = engine_info(work->engine)->kv_bits, prompt = out->sample.prompt_tokens;
     out->weight_bytes_per_token = out->kv_bytes_per_token = NAN;
     out->flops_per_token = out->prefill_flops = NAN;
+    out->guesses = engine_info(work->engine)->prompt_lookup > 0;
     if (prompt == 0)
         return;
     struct plan_step decode = {.n_tokens = n,

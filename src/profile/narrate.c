@@ -11,7 +11,7 @@
 #include "profile/json_get.h"
 #include "profile/json_put.h"
 
-enum { NAME_LETTERS = 100, LINE_LETTERS = 500, MAX_ADVICE = 3, WORD_LETTERS = 4 };
+enum { NAME_LETTERS = 100, LINE_LETTERS = 500, MAX_ADVICE = 3 };
 
 /* ---- the figures ---- */
 
@@ -219,37 +219,38 @@ static bool stands_there(const char *figures, const char *model, struct number s
     return false;
 }
 
-/* A word of at least WORD_LETTERS letters that both have. */
-static bool share_a_word(const char *a, const char *b)
+/* Whether the text has this word, or one that begins so. */
+static bool has(const char *text, const char *word)
 {
-    while (*a) {
-        size_t n = 0;
-        while (isalpha((unsigned char)a[n]))
-            n++;
-        for (const char *at = b; n >= WORD_LETTERS && *at; at++) {
-            size_t k = 0;
-            while (k < n && tolower((unsigned char)at[k]) == tolower((unsigned char)a[k]))
-                k++;
-            if (k == n)
-                return true;
-        }
-        a += n ? n : 1;
-    }
-    return false;
+    return strcasestr(text, word) != NULL;
 }
 
-/* "bottleneck" itself says nothing about which one. */
+/* Words by which bottlenecks are told apart, in no matter which sentence about one. */
+static const char *const telling[] = {
+    "bandwidth",  "overhead",   "heat",      "thermal",  "hot",    "swap",    "quota",    "throttl",
+    "oversubscr", "thread",     "neighbour", "neighbor", "steal",  "stolen",  "interfer", "disk",
+    "cache",      "arithmetic", "compute",   "unstable", "memory", "context", "queue",    "prompt"};
+
+/* What the sentence says behind "bottleneck" is about something else than the principal one: it has a telling
+ * word that the analysis does not use of it, or none that it does. */
 static bool names_another(const json_t *report, const char *sentence)
 {
-    const char *said = strstr(sentence, "bottleneck");
+    const char *said = strcasestr(sentence, "bottleneck");
     const json_t *bottleneck = principal(report);
     if (!said)
         return false;
-    said += strlen("bottleneck");
-    const char *title = json_get_text(bottleneck, "title", ""),
-               *taught = taught_name(json_get_string(bottleneck, "id"));
-    return !bottleneck || !(share_a_word(title, said) || (taught && share_a_word(taught, said)) ||
-                            share_a_word(json_get_text(bottleneck, "explanation", ""), said));
+    const char *id = json_get_text(bottleneck, "id", ""), *taught = taught_name(id);
+    bool same = false, other = false;
+    for (size_t i = 0; i < sizeof telling / sizeof *telling; i++) {
+        if (!has(said, telling[i]))
+            continue;
+        bool own = has(json_get_text(bottleneck, "title", ""), telling[i]) || has(id, telling[i]) ||
+                   (taught && has(taught, telling[i])) ||
+                   has(json_get_text(bottleneck, "explanation", ""), telling[i]);
+        same = same || own;
+        other = other || !own;
+    }
+    return !bottleneck || other || !same;
 }
 
 /* NULL: it can be believed. *astray: what was said before was about another bottleneck, and so is what

@@ -43,7 +43,10 @@ static bool is_baseline(const json_t *flags, const char *configuration)
 {
     static const struct {
         const char *knob, *flag;
-    } numbers[] = {{"threads", "threads"}, {"kv_bits", "kv_bits"}, {"prefill_chunk", "prefill_chunk"}};
+    } numbers[] = {{"threads", "threads"},
+                   {"kv_bits", "kv_bits"},
+                   {"prefill_chunk", "prefill_chunk"},
+                   {"prompt_lookup", "prompt_lookup"}};
     const char *value = strchr(configuration, '=');
     size_t length = value ? (size_t)(value - configuration) : 0;
     if (!value)
@@ -64,12 +67,14 @@ static int check_configuration(const json_t *row, const char *configuration, str
         return error_set(error, ERROR_UNSUPPORTED, "'%.60s' cannot be tried from here: it is for you to do",
                          configuration);
     if (!configuration_known(configuration))
-        return error_set(error, ERROR_INVALID,
-                         "there is no configuration '%.60s'; those that can be tried are the provable "
-                         "recommendations of the run, and threads=N, kv_bits=N, prefill_chunk=N, isa=NAME, "
-                         "concurrency=N, temperature=T, prefix_cache, high_temperature, low_temperature, "
-                         "short_response, long_response",
-                         configuration);
+        return error_set(
+            error, ERROR_INVALID,
+            "there is no configuration '%.60s'; those that can be tried are the provable "
+            "recommendations of the run, and threads=N, kv_bits=N, prefill_chunk=N, prompt_lookup=N, "
+            "isa=NAME, "
+            "concurrency=N, temperature=T, prefix_cache, high_temperature, low_temperature, "
+            "short_response, long_response",
+            configuration);
     if (!configuration_is_one(configuration))
         return error_set(error, ERROR_INVALID, "'%.60s' wants a value, as in threads=2", configuration);
     if (is_baseline(json_get(row, "report.flags"), configuration))
@@ -104,8 +109,8 @@ static void put_model(json_t *to, const json_t *row)
 int proof_request(const json_t *row, const char *configuration, uint32_t blocks, json_t **out,
                   struct error *error)
 {
-    static const char *const knobs[] = {"threads", "context", "kv_bits", "prefill_chunk",
-                                        "isa",     "backend", "precise"};
+    static const char *const knobs[] = {"threads",       "context", "kv_bits", "prefill_chunk",
+                                        "prompt_lookup", "isa",     "backend", "precise"};
     *out = NULL;
     int status = check_run(row, error);
     if (!status)

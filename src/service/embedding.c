@@ -80,6 +80,9 @@ static int collect(struct embedding_job *job, uint32_t place, float *vector, str
     if (event.finish != FINISH_LENGTH || n != job->width)
         return error_set(error, ERROR_CANCELLED,
                          "the embedding was cut off: the model is being unloaded; try again");
+    for (uint32_t i = 0; i < n; i++)
+        if (!isfinite(vector[i]))
+            return error_set(error, ERROR_INTERNAL, "the model computes numbers that are not finite");
     embedding_make_unit(vector, n);
     return 0;
 }
@@ -93,16 +96,22 @@ static void release(struct embedding_job *job, uint32_t place)
     engine_request_release(request);
 }
 
-/* Some at once: they share passes over the weights. */
+/* Some at once, since they share passes over the weights: as many of n as the queue has room for. *done: how
+ * many there were. */
 static int run_group(struct embedding_job *job, struct engine *engine, const struct embedding_input *inputs,
-                     uint32_t n, float *vectors, struct error *error)
+                     uint32_t n, float *vectors, uint32_t *done, struct error *error)
 {
     int status = 0;
-    for (uint32_t i = 0; i < n && !status; i++)
-        status = submit(job, engine, &inputs[i], i, error);
-    for (uint32_t i = 0; i < n && !status; i++)
+    *done = 0;
+    while (*done < n && !status) {
+        status = submit(job, engine, &inputs[*done], *done, error);
+        *done += status == 0;
+    }
+    if (status == ERROR_BUSY && *done)
+        status = 0;
+    for (uint32_t i = 0; i < *done && !status; i++)
         status = collect(job, i, vectors + (size_t)i * job->width, error);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < EMBEDDING_AT_ONCE; i++)
         release(job, i);
     return status;
 }
@@ -123,10 +132,10 @@ int embedding_run(struct embedding_job *job, struct services *services, const ch
         status = error_set(error, ERROR_UNSUPPORTED, "model %s gives no embeddings", job->model);
     else if (!checked_mul(n, job->width, &numbers) || !(job->vectors = calloc(numbers, sizeof *job->vectors)))
         status = error_memory(error, "embeddings", numbers * sizeof *job->vectors);
-    for (uint32_t i = 0; i < n && !status; i += EMBEDDING_AT_ONCE)
+    for (uint32_t i = 0, done = 0; i < n && !status; i += done)
         status =
             run_group(job, lease.engine, inputs + i, n - i < EMBEDDING_AT_ONCE ? n - i : EMBEDDING_AT_ONCE,
-                      job->vectors + (size_t)i * job->width, error);
+                      job->vectors + (size_t)i * job->width, &done, error);
     host_release(services->host, &lease);
     return status;
 }

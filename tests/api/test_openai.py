@@ -677,3 +677,14 @@ def test_no_folder_of_the_server_is_told(start_server, tmp_path):
             assert response.status_code in (400, 404) and str(tmp_path) not in response.text, response.text
             assert name in response.text or "config.json" in response.text
     assert str(tmp_path) not in one.get("/api/models").text
+
+
+def test_many_long_texts_at_once(start_server):
+    """More than the queue has room for, each read in many steps beside the others."""
+    server = start_server("--queue", "2", "--max-sequences", "2", "--prefill-chunk", "8")
+    texts = [f"{i} " + "the KV cache keeps keys and values " * 40 for i in range(12)]
+    answer = server.post("/v1/embeddings", {"model": "builtin", "input": texts})
+    assert answer.status_code == 200, answer.text
+    together = [one["embedding"] for one in answer.json()["data"]]
+    alone = server.post("/v1/embeddings", {"model": "builtin", "input": texts[7]}).json()["data"][0]["embedding"]
+    assert max(abs(a - b) for a, b in zip(alone, together[7])) < 1e-6

@@ -21,7 +21,7 @@ static int read(const char *text, struct rope_spec *spec, struct error *error)
     *spec = (struct rope_spec){0};
     arena_free(&memory);
     arena_init(&memory);
-    int status = rope_spec_read(config, 10000, 4096, &memory, spec, error);
+    int status = rope_spec_read(config, 10000, 1, 4096, &memory, spec, error);
     json_decref(config);
     return status;
 }
@@ -182,6 +182,11 @@ static void test_dims(void **state)
     assert_int_equal(read("{\"partial_rotary_factor\":0.75}", &spec, NULL), 0);
     assert_int_equal(rope_dims(&spec, 128), 96);
     assert_int_equal(read("{\"rope_parameters\":{\"partial_rotary_factor\":0.5}}", &spec, NULL), 0);
+    assert_int_equal(rope_dims(&spec, 64), 32);
+    assert_int_equal(
+        read("{\"rope_scaling\":{\"type\":\"linear\",\"factor\":2,\"partial_rotary_factor\":0.5}}", &spec,
+             NULL),
+        0);
     assert_int_equal(rope_dims(&spec, 64), 32);
     assert_int_equal(rope_dims(&spec, 2), 0); /* one dimension does not turn */
     assert_int_equal(rope_dims(&spec, 6), 0);

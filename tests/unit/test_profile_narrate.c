@@ -140,6 +140,10 @@ static void test_another_bottleneck(void **state)
     (void)state;
     check("The principal bottleneck is memory bandwidth.", "The principal bottleneck is memory bandwidth.",
           0);
+    check("The bottleneck is heat, which slows decoding.", NULL, 1);
+    check("Bottleneck: heat.", NULL, 1);
+    check("The bottleneck: bandwidth of the memory.", "The bottleneck: bandwidth of the memory.", 0);
+    check("The principal bottleneck is memory bandwidth, and heat.", NULL, 1);
     check("It is slow. The bottleneck is heat. Let it cool.", "It is slow.",
           2); /* nor what follows from it */
 }

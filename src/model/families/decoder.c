@@ -216,7 +216,7 @@ static void write_head(struct decoder *decoder, const struct weight *embedding)
     decoder_norm(decoder, "norm", 1, decoder->outputs.residual, decoder->outputs.normed);
     bool tied = spec->tied == TIED_YES;
     if (spec->tied == TIED_UNKNOWN)
-        tied = !weights_have(weights, path, "weight");
+        tied = weights->checkpoint ? !weights_have(weights, path, "weight") : spec->tied_without_tensors;
     if (tied)
         weights_ignore(weights, path, "weight");
     struct plan_view logits = plan_slot(decoder->builder, "logits", spec->vocab, DOMAIN_OUTPUTS);

@@ -75,6 +75,7 @@ void gemma3_read(struct json_fields *fields, struct arena *arena, struct model_s
         .max_positions = spec->rope.max_positions,
     };
     spec->context = spec->rope.max_positions;
+    spec->tied_without_tensors = spec->tied != TIED_NO;
     spec->tied =
         TIED_UNKNOWN; /* mlx-lm's checkpoints have a head of their own where there is one, whatever is said */
     if (sliding.status)
