@@ -14,6 +14,7 @@ and would say more about themselves than about the format.
 import json
 import subprocess
 from pathlib import Path
+from unittest.mock import patch
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -306,15 +307,10 @@ def random_tokens(seed, n=N_POSITIONS):
     return np.random.default_rng(seed + 1).integers(2, VOCAB, n).astype(np.int32)
 
 
-DTYPE = mx.float32  # of the run that goes on
-
-
-def embed_in_dtype(self, x, embed=nn.QuantizedEmbedding.__call__):
-    """mlx unpacks embeddings of the mx formats to bfloat16, which holds them exactly, whatever the model's type is."""
-    return embed(self, x).astype(DTYPE)
-
-
-nn.QuantizedEmbedding.__call__ = embed_in_dtype
+def embeddings_in(dtype, embed=nn.QuantizedEmbedding.__call__):
+    """A context: mlx unpacks embeddings of the mx formats to bfloat16 (which holds them exactly), whatever the model's
+    type is; in this context they come in `dtype`."""
+    return patch.object(nn.QuantizedEmbedding, "__call__", lambda self, x: embed(self, x).astype(dtype))
 
 
 def references(model, seed=0):
@@ -323,11 +319,10 @@ def references(model, seed=0):
     result = {"tokens": tokens}
 
     def run(name, dtype):
-        global DTYPE
-        DTYPE = dtype
         model.set_dtype(dtype)
-        logits = model(batch)[0].astype(mx.float32)
-        mx.eval(logits)
+        with embeddings_in(dtype):
+            logits = model(batch)[0].astype(mx.float32)
+            mx.eval(logits)
         result[name] = np.array(logits)
 
     run("f32", mx.float32)

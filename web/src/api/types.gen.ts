@@ -1802,7 +1802,7 @@ export interface components {
         ProveRequest: {
             /** @description Of A B B A, each in fresh processes. null: 5, or of a fast model as many as fit into half a minute, at most 20. More make the interval narrower. */
             blocks?: number | null;
-            /** @description The id of a provable recommendation of the run, or any one configuration: threads=N, kv_bits=N, prefill_chunk=N, isa=NAME, concurrency=N, temperature=T, prefix_cache, high_temperature, low_temperature, short_response, long_response. */
+            /** @description The id of a provable recommendation of the run, or any one configuration: threads=N, kv_bits=N, prefill_chunk=N, prompt_lookup=N, isa=NAME, concurrency=N, temperature=T, prefix_cache, high_temperature, low_temperature, short_response, long_response. */
             recommendation: string;
             /** @description As in ProfilingRequest. */
             unload_current?: boolean | null;
