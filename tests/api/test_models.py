@@ -185,6 +185,6 @@ def test_prompt_lookup_changes_no_word(server):
     timings = told[8, 0][1]
     assert timings["draft_n"] >= timings["draft_n_accepted"] >= 0 and timings["draft_n"] > 0
     metrics = server.get("/metrics").text
-    assert f"llmind_drafted_tokens_total {sum(told[8, t][1].get('draft_n', 0) for t in (0, 1))}" in metrics
+    assert f"llmind_drafted_tokens_total {sum(told[8, t][1].get('draft_n', 0) for t in (0, 1))}\n" in metrics
     assert load(server, options={"prompt_lookup": 16}).status_code == 400
     assert load(server, options={"prompt_lookup": 0}).status_code == 200

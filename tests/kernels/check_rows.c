@@ -99,10 +99,11 @@ static void check_act_mul(const struct kernels *k, const struct kernels *referen
         uint32_t n = odd_size(i / 4);
         float want[MAX_N], *gate = fresh(AREA_X, n, i / 4 % FILLS), *up = fresh(AREA_X2, n, FILL_NORMAL);
         float *out = fresh(AREA_OUT, n, FILL_NORMAL), alone;
-        for (uint32_t j = 0; j < n && i / 4 % 2; j++)
+        bool scaled = i / 4 / FILLS % 2; /* each fill as it is, and each scaled */
+        for (uint32_t j = 0; j < n && scaled; j++) {
             gate[j] *= random_uniform(0, 20);
-        for (uint32_t j = 0; j < n && i / 4 % 2; j++)
             up[j] *= random_uniform(0, 20);
+        }
         bool good = true;
         reference->act_mul(activation, gate, up, n, want);
         k->act_mul(activation, gate, up, n, out);

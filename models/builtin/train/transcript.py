@@ -1,13 +1,12 @@
 """Twenty varied chats with the model as it ships, as Markdown for the card.
 
-Usage (from models/builtin):  python -m train.transcript PROGRAM
+Usage (from models/builtin):  python -m train.transcript
 
-PROGRAM is llmind. Greedy; nothing is left out or tried twice: what the model gets wrong stays in.
+Greedy; nothing is left out or tried twice: what the model gets wrong stays in.
 """
 import json
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -65,7 +64,7 @@ def quoted(messages):
 
 def main():
     port = free_port()
-    server = subprocess.Popen([sys.argv[1], "serve", "--model", str(common.BUILTIN), "--port", str(port), "--log", "off"])
+    server = subprocess.Popen([common.program(), "serve", "--model", str(common.BUILTIN), "--port", str(port), "--log", "off"], stdout=subprocess.DEVNULL)
     try:
         for _ in range(200):
             try:
