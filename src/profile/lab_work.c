@@ -152,9 +152,11 @@ static void count_costs(const struct lab_work *work, const struct lab_run *run, 
                                 .context = out->sample.cached_tokens,
                                 .kv_bits = kv_bits};
     struct plan_cost cost = plan_step_cost(plan, &decode);
-    out->weight_bytes_per_token = cost.weight_bytes / n;
-    out->kv_bytes_per_token = cost.kv_read_bytes / n;
-    out->flops_per_token = cost.flops / n;
+    if (!out->guesses) { /* otherwise a step is no token: its bytes are not a token's */
+        out->weight_bytes_per_token = cost.weight_bytes / n;
+        out->kv_bytes_per_token = cost.kv_read_bytes / n;
+        out->flops_per_token = cost.flops / n;
+    }
     if (computed)
         out->prefill_flops = plan_step_cost(plan, &prefill).flops;
 }

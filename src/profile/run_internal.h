@@ -29,6 +29,9 @@ enum {
     RUN_TIMEOUT_QUICK_MS = 60 * 1000
 };
 
+/* Why what a token costs is not known. */
+#define RUN_LOOKUP_REASON "not told: with prompt lookup a step gives one token or several"
+
 /* Why an engine's own figures are not known of a server. */
 #define RUN_REMOTE_REASON "measured from outside: a server does not tell"
 

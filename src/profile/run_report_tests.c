@@ -83,7 +83,10 @@ static void put_mfu(json_t *o, const struct run *run, const struct run_test *tes
 
 static json_t *roofline_json(const struct run *run, const struct run_test *test)
 {
-    const char *none = test->remote ? RUN_REMOTE_REASON : run_test_reason(test, METRIC_TPOT_MS);
+    bool guesses = test->n_results && test->results[0].guesses;
+    const char *none = test->remote ? RUN_REMOTE_REASON
+                       : guesses    ? RUN_LOOKUP_REASON
+                                    : run_test_reason(test, METRIC_TPOT_MS);
     const char *no_prefill = test->remote ? RUN_REMOTE_REASON : run_test_reason(test, METRIC_PREFILL_TPS);
     json_t *o = json_object();
     json_put_number(o, "weight_bytes_per_token",

@@ -42,7 +42,7 @@ static double decode_gbps(const struct lab_result *result)
 {
     double bytes = result->weight_bytes_per_token + result->kv_bytes_per_token;
     double tpot_ms = result->sample.value[METRIC_TPOT_MS];
-    bool good = result->sample.outcome == OUTCOME_OK && bytes > 0 && tpot_ms > 0 && !result->guesses;
+    bool good = result->sample.outcome == OUTCOME_OK && bytes > 0 && tpot_ms > 0;
     return good ? bytes / (tpot_ms * 1e6) : NAN;
 }
 
@@ -58,11 +58,10 @@ static void refuse_mbu(struct run_test *test)
     test->mbu_reason[0] = '\0';
     if (test->mbu.n == 0)
         snprintf(test->mbu_reason, sizeof test->mbu_reason, "%s",
-                 test->remote ? RUN_REMOTE_REASON
-                 : test->n_results && test->results[0].guesses
-                     ? "not told: with prompt lookup a step gives one token or several"
-                 : test->read_gbps.n == 0 ? "the read bandwidth could not be probed"
-                                          : run_test_reason(test, METRIC_TPOT_MS));
+                 test->remote                                  ? RUN_REMOTE_REASON
+                 : test->n_results && test->results[0].guesses ? RUN_LOOKUP_REASON
+                 : test->read_gbps.n == 0                      ? "the read bandwidth could not be probed"
+                                                               : run_test_reason(test, METRIC_TPOT_MS));
     else if (test->results[0].probe.level == PROBE_MIXED) {
         snprintf(
             test->mbu_reason, sizeof test->mbu_reason,

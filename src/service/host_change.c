@@ -137,8 +137,10 @@ int host_check_fit(struct model_host *host, const struct host_wish *wish, bool m
     if (may_unload && memory.known)
         options.reclaimable_bytes = memory.anonymous_bytes;
     int status = worker_check(&options, error);
-    if (status) /* clients read it, and they know models by name */
+    if (status) { /* clients read it, and they know models by name */
         error_replace(error, wish->path, wish->name);
+        error_replace(error, wish->adapter, "the adapter");
+    }
     if (status == ERROR_LIMIT && !may_unload) {
         error_prefix(error, "beside the loaded model, which may not be unloaded");
         status = ERROR_BUSY;
@@ -188,8 +190,10 @@ static int load(struct model_host *host, const struct host_wish *wish, struct er
     loaded->wish = *wish;
     log_event(LOG_LEVEL_INFO, "loading", "model=%s", wish->name);
     int status = open_worker(host, wish, &loaded->engine, &reason);
-    if (status)
+    if (status) {
         error_replace(&reason, wish->path, wish->name);
+        error_replace(&reason, wish->adapter, "the adapter");
+    }
     pthread_mutex_lock(&host->lock);
     if (!status) {
         loaded->loaded_unix = unix_now();

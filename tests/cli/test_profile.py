@@ -109,6 +109,21 @@ def test_own_prompts_and_json(llmind, builtin):
     assert report["tests"][0]["summary"]["tokens_per_second"]["sd"] is None  # one repeat has no spread
 
 
+def test_a_step_of_guesses_is_no_token(llmind, builtin):
+    """With prompt lookup no bytes of a token, bandwidth or MBU are told, nowhere in the report."""
+    result = llmind("profile", builtin, *SHORT, "--prompt-lookup", "4", "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    check(report)
+    decode = [test for test in report["tests"] if test["kind"] != "prefill"]
+    assert decode
+    for test in decode:
+        for name in ("weight_bytes_per_token", "kv_bytes_per_token", "flops_per_token", "achieved_gbps", "mbu"):
+            assert test["roofline"][name] is None, (test["id"], name)
+            assert "prompt lookup" in test["roofline"][f"{name}_reason"]
+    assert report["analysis"]["performance_summary"]["mbu"] is None
+
+
 def test_a_prompt_that_is_too_long_does_not_spoil_the_rest(llmind, builtin):
     too_long = "word " * 2000
     arguments = ["profile", builtin, "--quick", "-r", "1", "--ctx", "300", "--json", "--configurations", "none", "--prompt", too_long]
