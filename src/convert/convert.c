@@ -14,6 +14,7 @@
 #include "convert/list.h"
 #include "convert/text_files.h"
 #include "model/config.h"
+#include "model/json_file.h"
 #include "model/model.h"
 #include "model/shape.h"
 #include "output/folder.h"
@@ -22,6 +23,17 @@
 
 enum { BLOCK_NUMBERS = 1 << 17 }; /* of a piece of work: half a megabyte as f32, a millisecond or less */
 static const uint64_t OTHER_FILES_BYTES = 64 << 20;
+
+struct conversion {
+    const struct convert_options *options;
+    const char *source;
+    json_t *config;
+    struct model_config model; /* config, read; in the arena */
+    struct recipe recipe;
+    struct convert_list list;
+    struct checkpoint checkpoint;
+    struct output_folder folder;
+};
 
 struct converter {
     const struct convert_list *list;
@@ -166,6 +178,22 @@ static int dtype_of(const char *name)
     return -1;
 }
 
+/* NULL for null, too. */
+static const json_t *find_said(const json_t *object, const char *key)
+{
+    const struct json_fields fields = {.object = object};
+    return json_fields_get(&fields, key);
+}
+
+/* mlx-lm looks in these two places and no others. NULL: nothing is said. */
+static const char *said_dtype(const json_t *config)
+{
+    const json_t *said = find_said(config, "torch_dtype"), *text = model_config_text(config);
+    if (!said && text != config)
+        said = find_said(text, "dtype");
+    return json_string_value(said);
+}
+
 /* -1: as each tensor has it. */
 static int choose_dtype(const struct convert_options *options, const json_t *config, int *out,
                         struct error *error)
@@ -175,34 +203,60 @@ static int choose_dtype(const struct convert_options *options, const json_t *con
         return error_set(error, ERROR_INVALID, "dtype %.40s: there are bfloat16, float16 and float32",
                          options->dtype);
     if (*out < 0)
-        *out =
-            dtype_of(json_string_value(json_object_get(config, "torch_dtype"))); /* as mlx-lm: not "dtype" */
+        *out = dtype_of(said_dtype(config));
     return 0;
 }
 
-static int write_config(const struct output_folder *folder, const json_t *source, json_t *quantization,
-                        const char *dtype, bool own_head, struct error *error)
+/* In every place that names one, and where mlx-lm looks first. */
+static int set_dtype(json_t *config, json_t *text, const char *dtype)
 {
-    bool wrapped = model_config_text(source) != source;
-    json_t *config = json_deep_copy(source);
-    int failed = !config;
-    if (config &&
-        quantization) /* mlx-lm writes it twice, and so do we: its older readers look for the second */
-        failed = json_object_set(config, "quantization", quantization) ||
-                 json_object_set(config, "quantization_config", quantization);
-    if (config && dtype)
-        failed = json_object_set_new(config, "torch_dtype", json_string(dtype)) || failed;
-    if (config && dtype && json_object_get(config, "dtype"))
-        failed = json_object_set_new(config, "dtype", json_string(dtype)) || failed;
-    json_t *text = wrapped ? json_object_get(config, "text_config") : config;
-    if (config && !json_object_get(text, "tie_word_embeddings")) /* families differ in what silence means */
-        failed = json_object_set_new(text, "tie_word_embeddings", json_boolean(!own_head)) || failed;
+    static const char *const keys[] = {"torch_dtype", "dtype"};
+    int failed = json_object_set_new(config, keys[0], json_string(dtype));
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (find_said(config, keys[i]))
+            failed = json_object_set_new(config, keys[i], json_string(dtype)) || failed;
+        if (find_said(text, keys[i]))
+            failed = json_object_set_new(text, keys[i], json_string(dtype)) || failed;
+    }
+    return failed;
+}
+
+/* mlx-lm writes it twice, and so do we: its older readers look for the second. */
+static int set_quantization(json_t *config, json_t *quantization)
+{
+    return json_object_set(config, "quantization", quantization) ||
+           json_object_set(config, "quantization_config", quantization);
+}
+
+/* Where the language model's fields are silent and readers are not of one mind. */
+static int break_silence(json_t *text, const struct model_config *model, bool own_head)
+{
+    int failed = 0;
+    if (!find_said(text, "tie_word_embeddings"))
+        failed = json_object_set_new(text, "tie_word_embeddings", json_boolean(!own_head));
+    if (!find_said(text, "model_type"))
+        failed = json_object_set_new(text, "model_type", json_string(model->family->model_type)) || failed;
+    return failed;
+}
+
+/* A copy that failed is NULL, which jansson's setters refuse. */
+static int write_config(const struct conversion *conversion, struct error *error)
+{
+    const struct convert_list *list = &conversion->list;
+    const char *dtype = conversion->options->dtype;
+    json_t *config = json_deep_copy(conversion->config);
+    json_t *text = conversion->model.wrapper ? json_object_get(config, "text_config") : config;
+    int failed = break_silence(text, &conversion->model, list_has_head(list));
+    if (list->quantization)
+        failed = set_quantization(config, list->quantization) || failed;
+    if (dtype)
+        failed = set_dtype(config, text, dtype) || failed;
     if (failed) {
         json_decref(config);
         return error_memory(error, "config.json", 0);
     }
     json_object_del(config, "_name_or_path");
-    return output_json(folder, "config.json", config, true, error);
+    return output_json(&conversion->folder, "config.json", config, true, error);
 }
 
 /* ---- the whole ---- */
@@ -230,16 +284,6 @@ static int check_result(const struct output_folder *folder, struct error *error)
                : 0;
 }
 
-struct conversion {
-    const struct convert_options *options;
-    const char *source;
-    json_t *config;
-    struct recipe recipe;
-    struct convert_list list;
-    struct checkpoint checkpoint;
-    struct output_folder folder;
-};
-
 static int read_source(struct conversion *conversion, struct arena *arena, struct error *error)
 {
     int dtype = -1;
@@ -247,14 +291,16 @@ static int read_source(struct conversion *conversion, struct arena *arena, struc
     if (!status)
         status = check_source(conversion->config, error);
     if (!status)
-        status = recipe_read(conversion->options, conversion->config, &conversion->recipe, error);
+        status = model_config_read(conversion->config, arena, &conversion->model, error);
+    if (!status)
+        status = recipe_read(conversion->options, &conversion->model, &conversion->recipe, error);
     if (!status)
         status = choose_dtype(conversion->options, conversion->config, &dtype, error);
     if (!status)
         status = checkpoint_open(&conversion->checkpoint, conversion->source, arena, error);
     conversion->list.arena = arena;
     if (!status)
-        status = list_build(&conversion->list, &conversion->checkpoint, conversion->config,
+        status = list_build(&conversion->list, &conversion->checkpoint, &conversion->model,
                             &conversion->recipe, dtype, error);
     return status;
 }
@@ -271,8 +317,7 @@ static int write_target(struct conversion *conversion, const char *target, conve
         status = write_weights(&conversion->folder, &conversion->list, n_threads, progress, context, report,
                                error);
     if (!status)
-        status = write_config(&conversion->folder, conversion->config, conversion->list.quantization,
-                              options->dtype, list_has_head(&conversion->list), error);
+        status = write_config(conversion, error);
     if (!status)
         status = check_result(&conversion->folder, error);
     if (!status)

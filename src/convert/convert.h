@@ -1,7 +1,8 @@
 /* Checkpoints as they are published (bf16, f16 or f32 numbers in safetensors files) become MLX checkpoints,
  * quantized or not: what `mlx_lm.convert` does, every tensor bit for bit the same, in C and as fast as the
  * files can be read and written. config.json keeps what it said, with "quantization" as mlx-lm writes it;
- * where it is silent about tied embeddings it gets an answer, since readers differ in what silence means.
+ * where it is silent about tied embeddings it gets an answer, since readers differ in what silence means, and
+ * so does a text_config without a model_type, which mlx-lm does not load.
  *
  * Names change where MLX has others (stacked experts), what no reader needs is left out, the texts of the
  * tokenizer and the chat template are copied. Nothing of the source is changed. The output is opened and
@@ -22,8 +23,9 @@ struct convert_options {
     uint32_t group_size;     /* 32 64 128; 0: what the mode wants, 64 for affine */
     uint32_t embedding_bits; /* of the embedding (affine); 0: as all others */
     const char *recipe; /* "mixed_2_6", "mixed_3_4", "mixed_3_6", "mixed_4_6" (affine); NULL: all alike */
-    const char
-        *dtype; /* "bfloat16", "float16", "float32"; NULL: config.json's torch_dtype, else as they are */
+    /* "bfloat16", "float16", "float32"; NULL: config.json's torch_dtype, or its text_config's dtype, else as
+     * they are */
+    const char *dtype;
     uint32_t n_threads; /* 0: as many as the process may use */
 };
 

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/config.h"
-
 struct lister {
     struct convert_list *list;
     const struct checkpoint *checkpoint;
@@ -306,24 +304,18 @@ static int check_names(const struct convert_list *list, struct error *error)
     return status;
 }
 
-int list_build(struct convert_list *list, const struct checkpoint *checkpoint, const json_t *config,
-               const struct recipe *recipe, int dtype, struct error *error)
+int list_build(struct convert_list *list, const struct checkpoint *checkpoint,
+               const struct model_config *model, const struct recipe *recipe, int dtype, struct error *error)
 {
-    const json_t *text = model_config_text(config);
-    const char *type = json_string_value(json_object_get(text, "model_type"));
-    struct model_config read;
-    int status = model_config_read(config, list->arena, &read, error);
-    if (status)
-        return status;
+    int status = 0;
     struct lister lister = {.list = list,
                             .checkpoint = checkpoint,
                             .recipe = recipe,
                             .dtype = dtype,
-                            .tied = json_is_true(json_object_get(text, "tie_word_embeddings")) &&
-                                    !(type && strcmp(type, "gemma3_text") == 0), /* see families/gemma.c */
-                            .wrapped = text != config,
-                            .stacked = type && strcmp(type, "gpt_oss") == 0,
-                            .n_experts = read.spec.experts.n_experts,
+                            .tied = model->spec.tied == TIED_YES,
+                            .wrapped = model->wrapper != NULL,
+                            .stacked = strcmp(model->family->model_type, "gpt_oss") == 0,
+                            .n_experts = model->spec.experts.n_experts,
                             .error = error};
     if (recipe->base.format != WEIGHT_DENSE) {
         list->quantization = recipe_json(&recipe->base);

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "convert/recipe.h"
 #include "model/checkpoint.h"
+#include "model/config.h"
 #include "output/shards.h"
 
 enum part {
@@ -39,10 +40,10 @@ struct convert_list {
     json_t *quantization; /* for config.json; NULL when nothing is quantized */
 };
 
-/* dtype: of the numbers that are not codes, or -1: each tensor's own. Free with list_free, in every case.
- * Errors: ERROR_UNSUPPORTED (a type of numbers), ERROR_INVALID, ERROR_MEMORY. */
-int list_build(struct convert_list *list, const struct checkpoint *checkpoint, const json_t *config,
-               const struct recipe *recipe, int dtype, struct error *error);
+/* model: the source's. dtype: of the numbers that are not codes, or -1: each tensor's own. Free with
+ * list_free, in every case. Errors: ERROR_UNSUPPORTED (a type of numbers), ERROR_INVALID, ERROR_MEMORY. */
+int list_build(struct convert_list *list, const struct checkpoint *checkpoint,
+               const struct model_config *model, const struct recipe *recipe, int dtype, struct error *error);
 /* Whether the model has an output matrix of its own. */
 bool list_has_head(const struct convert_list *list);
 void list_free(struct convert_list *list);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/config.h"
 #include "model/quantization.h"
 
 static const struct mixed {
@@ -69,7 +68,7 @@ static int read_base(const struct convert_options *options, struct code_format *
                      group_size);
 }
 
-int recipe_read(const struct convert_options *options, const json_t *config, struct recipe *out,
+int recipe_read(const struct convert_options *options, const struct model_config *model, struct recipe *out,
                 struct error *error)
 {
     *out = (struct recipe){0};
@@ -82,11 +81,9 @@ int recipe_read(const struct convert_options *options, const json_t *config, str
          !quantization_exists(WEIGHT_AFFINE, out->embedding_bits, out->base.group_size)))
         return error_set(error, ERROR_INVALID,
                          "the embedding has 2, 3, 4, 5, 6 or 8 bits of its own where the others are affine");
-    const json_t *text = model_config_text(config);
-    const char *type = json_string_value(json_object_get(text, "model_type"));
-    out->n_layers = (uint32_t)json_integer_value(json_object_get(text, "num_hidden_layers"));
-    for (size_t i = 0; type && !options->recipe && i < sizeof careful / sizeof *careful; i++)
-        if (strcmp(type, careful[i].type) == 0)
+    out->n_layers = model->spec.n_layers;
+    for (size_t i = 0; !options->recipe && i < sizeof careful / sizeof *careful; i++)
+        if (strcmp(model->family->model_type, careful[i].type) == 0)
             out->careful = careful[i].ends;
     return status;
 }

@@ -8,6 +8,7 @@
 
 #include "convert/convert.h"
 #include "convert/quantize.h"
+#include "model/config.h"
 
 struct recipe {
     struct code_format base;
@@ -18,8 +19,8 @@ struct recipe {
                                    NULL; NULL: none */
 };
 
-/* config: the source's. Errors: ERROR_INVALID. */
-int recipe_read(const struct convert_options *options, const json_t *config, struct recipe *out,
+/* model: the source's. Errors: ERROR_INVALID. */
+int recipe_read(const struct convert_options *options, const struct model_config *model, struct recipe *out,
                 struct error *error);
 
 /* How the matrix of a module ("model.layers.0.mlp.down_proj") with so many columns is coded; dense where its

@@ -1,5 +1,6 @@
 #include "model/generation.h"
 
+#include "model/config.h"
 #include "model/json_file.h"
 
 static bool is_token(const json_t *value)
@@ -30,6 +31,7 @@ static void read_eos(struct json_fields *fields, struct model_generation *out)
     }
 }
 
+/* Those that are not known yet. */
 static void read_tokens(struct json_fields *fields, struct model_generation *out)
 {
     if (out->n_eos == 0)
@@ -55,7 +57,11 @@ int generation_read(const json_t *config, const json_t *generation, struct model
     read_tokens(&fields, out);
     if (fields.status)
         return fields.status;
-    struct json_fields fallback = {.object = config, .where = "config.json", .error = error};
-    read_tokens(&fallback, out);
-    return fallback.status;
+    struct json_fields whole = {.object = config, .where = "config.json", .error = error};
+    struct json_fields text = {
+        .object = model_config_text(config), .where = "config.json: text_config", .error = error};
+    read_tokens(&whole, out);
+    if (whole.status == 0 && text.object != config)
+        read_tokens(&text, out);
+    return whole.status ? whole.status : text.status;
 }

@@ -2,12 +2,7 @@
 
 #include <string.h>
 
-bool weights_shape_have(const struct weights *weights, const char *module, const char *suffix)
-{
-    (void)weights;
-    const char *head = strstr(module, "lm_head");
-    return head && strcmp(head, "lm_head") == 0 && strcmp(suffix, "weight") == 0;
-}
+#include "model/config.h"
 
 static void make_dense(const struct weights *weights, struct weight *out)
 {
@@ -65,11 +60,17 @@ float *weights_shape_vectors(struct weights *weights, uint32_t rows, uint32_t le
     return zeros;
 }
 
-enum scalar_type weights_shape_type(const json_t *config)
+static const char *type_name(const json_t *config)
 {
     const char *name = json_string_value(json_object_get(config, "torch_dtype"));
+    return name ? name : json_string_value(json_object_get(config, "dtype"));
+}
+
+enum scalar_type weights_shape_type(const json_t *config)
+{
+    const char *name = type_name(config);
     if (!name)
-        name = json_string_value(json_object_get(config, "dtype"));
+        name = type_name(model_config_text(config));
     if (name && strcmp(name, "float16") == 0)
         return SCALAR_F16;
     return name && strcmp(name, "float32") == 0 ? SCALAR_F32 : SCALAR_BF16;

@@ -5,15 +5,12 @@
 
 #include "model/weights.h"
 
-/* Only lm_head is ever asked for in earnest (is it tied?), where config.json is silent; the configuration
- * classes of all families here say untied then. */
-bool weights_shape_have(const struct weights *weights, const char *module, const char *suffix);
 /* Fills format, bits and row_bytes; rows, cols and n_experts are there. Returns weights->status. */
 int weights_shape_matrix(struct weights *weights, const char *module, struct weight *out);
 /* Zeros: one vector of this length, which stands for rows of them (0: for itself). */
 float *weights_shape_vectors(struct weights *weights, uint32_t rows, uint32_t length);
 
-/* What config.json's "torch_dtype" or "dtype" says; bf16 where it says nothing. */
+/* What config.json's "torch_dtype" or "dtype" says, or its text_config's; bf16 where they say nothing. */
 enum scalar_type weights_shape_type(const json_t *config);
 
 #endif

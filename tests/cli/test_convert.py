@@ -69,6 +69,13 @@ def test_json(llmind, source, tmp_path):
     assert said["source_bytes"] == 2 * said["parameters"] > said["tensor_bytes"] > said["parameters"]
 
 
+def test_null_says_nothing(llmind, source, tmp_path):
+    """About tied embeddings, so the output says it: readers differ in what they make of null."""
+    change_config(source, tie_word_embeddings=None)
+    assert llmind("convert", source, tmp_path / "out").returncode == 0
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["tie_word_embeddings"] is True
+
+
 def test_threads_make_no_difference(llmind, source, tmp_path):
     for threads in (1, 3):
         assert llmind("convert", source, "--threads", threads, tmp_path / f"out{threads}").returncode == 0

@@ -189,12 +189,13 @@ def test_the_whole_is_what_mlx_lm_writes(program, dense, tmp_path, shape, option
     as_mlx_lm(program, published, tmp_path, options)
 
 
-def as_mlx_lm(program, published, tmp_path, options):
-    """What `convert` makes of a folder is what mlx_lm.convert makes of it, and mlx-lm computes the same from both."""
+def as_mlx_lm(program, published, tmp_path, options, understood=None):
+    """What `convert` makes of a folder is what mlx_lm.convert makes of it, or of another one that says the same in words
+    that mlx-lm understands, and mlx-lm computes the same from both."""
     wish = dict(zip(options[::2], options[1::2]))
     theirs = tmp_path / "theirs"
     mlx_lm.convert(
-        str(published), str(theirs), quantize=wish.get("--bits") != 16, q_mode=wish.get("--mode", "affine"),
+        str(understood or published), str(theirs), quantize=wish.get("--bits") != 16, q_mode=wish.get("--mode", "affine"),
         q_bits=wish.get("--bits"), q_group_size=wish.get("--group-size", 64 if "--recipe" in wish else None),
         quant_predicate=wish.get("--recipe"),
     )  # fmt: skip
@@ -245,6 +246,54 @@ def one_by_one(weights):
 def test_other_families(program, tmp_path, family, change, options):
     checkpoints.make(tmp_path / "dense", family)
     as_mlx_lm(program, rewritten(tmp_path / "dense", tmp_path / "published", change), tmp_path, options)
+
+
+def with_head(weights):
+    """A head, and another than the embedding would be."""
+    name = next(name for name in weights if name.endswith("model.embed_tokens.weight"))
+    return weights | {name.replace("model.embed_tokens", "lm_head"): -weights[name]}
+
+
+def silenced(folder, key):
+    """The same folder, whose language model's configuration says nothing of something."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    del config.get("text_config", config)[key]
+    path.write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize("family", ["gemma2", "smollm3"])
+def test_a_head_that_the_family_ties(program, tmp_path, family):
+    """Silence means what it means in the family: tied, here, so a head that lies there is none of the model's."""
+    checkpoints.make(tmp_path / "dense", family)
+    published = silenced(rewritten(tmp_path / "dense", tmp_path / "published", with_head), "tie_word_embeddings")
+    as_mlx_lm(program, published, tmp_path, [], tmp_path / "dense")
+    assert json.loads((tmp_path / "ours" / "config.json").read_text())["tie_word_embeddings"] is True
+
+
+@pytest.mark.parametrize(("family", "change", "config"), [
+    ("gemma3", with_head, {}),  # which counts, whatever is said about ties
+    ("mistral3", dict, {"text_config": {**checkpoints.BASE, "model_type": "mistral", "tie_word_embeddings": False}}),
+])  # fmt: skip
+def test_a_text_config_without_a_model_type(program, tmp_path, family, change, config):
+    """It is of the wrapper's usual kind, as in transformers. mlx-lm wants it said, so what is written says it."""
+    checkpoints.make(tmp_path / "dense", family, **config)
+    said = rewritten(tmp_path / "dense", tmp_path / "said", change)
+    published = silenced(rewritten(tmp_path / "dense", tmp_path / "published", change), "model_type")
+    as_mlx_lm(program, published, tmp_path, [], said)
+
+
+def test_a_type_of_numbers_in_the_text_config(program, tmp_path):
+    """Where the whole names none; --dtype changes it there, too."""
+    text = checkpoints.FAMILIES["mistral3"]["text_config"] | {"dtype": "float16"}
+    checkpoints.make(tmp_path / "dense", "mistral3")
+    published = rewritten(tmp_path / "dense", tmp_path / "published", dict, text_config=text)
+    as_mlx_lm(program, published, tmp_path, [])
+    assert tensors(tmp_path / "ours")["language_model.model.norm.weight"].dtype == mx.float16
+    llmind(program, "convert", published, "--dtype", "bfloat16", tmp_path / "cast")
+    config = json.loads((tmp_path / "cast" / "config.json").read_text())
+    assert config["torch_dtype"] == config["text_config"]["dtype"] == "bfloat16"
 
 
 def test_an_embedding_of_its_own(program, dense, tmp_path):

@@ -2,6 +2,8 @@
 #include "support/model_fixture.h"
 
 #include "model/families/families.h"
+#include "model/generation.h"
+#include "model/weights_shape.h"
 
 static void start(struct fixture *fixture, struct fixture_shape shape, const char *config)
 {
@@ -374,6 +376,48 @@ static void test_generation(void **state)
     fixture_end(&fixture);
 }
 
+#define TEXT_SAYS "\"text_config\":{\"eos_token_id\":[7,8],\"bos_token_id\":9,\"dtype\":\"float16\"}}"
+
+/* The text_config of a wrapped model is asked where the whole is silent, and only there. */
+static void test_text_config(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config, *generation;
+        uint32_t n_eos;
+        int32_t eos, bos;
+        enum scalar_type type;
+    } cases[] = {
+        {"{\"model_type\":\"gemma3\"," TEXT_SAYS, NULL, 2, 7, 9, SCALAR_F16},
+        {"{\"model_type\":\"gemma3\"," TEXT_SAYS, "{\"eos_token_id\":5}", 1, 5, 9, SCALAR_F16},
+        {"{\"model_type\":\"mistral3\",\"eos_token_id\":null,\"torch_dtype\":null," TEXT_SAYS, NULL, 2, 7, 9,
+         SCALAR_F16},
+        {"{\"model_type\":\"gemma3\",\"eos_token_id\":1,\"torch_dtype\":\"float32\"," TEXT_SAYS, NULL, 1, 1,
+         9, SCALAR_F32},
+        {"{\"model_type\":\"gemma3\",\"text_config\":{\"torch_dtype\":\"float32\"}}", NULL, 0, 0, -1,
+         SCALAR_F32},
+        {"{\"model_type\":\"llama\"," TEXT_SAYS, NULL, 0, 0, -1, SCALAR_BF16}, /* no wrapper */
+    };
+    struct model_generation generation;
+    struct error error = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *config = json_loads(cases[i].config, 0, NULL);
+        json_t *own = cases[i].generation ? json_loads(cases[i].generation, 0, NULL) : NULL;
+        assert_non_null(config);
+        assert_int_equal(generation_read(config, own, &generation, &error), 0);
+        assert_int_equal(generation.n_eos, cases[i].n_eos);
+        assert_int_equal(generation.eos[0], cases[i].eos);
+        assert_int_equal(generation.bos, cases[i].bos);
+        assert_int_equal(weights_shape_type(config), cases[i].type);
+        json_decref(config);
+        json_decref(own);
+    }
+    json_t *config = json_loads("{\"model_type\":\"gemma3\",\"text_config\":{\"eos_token_id\":-1}}", 0, NULL);
+    assert_int_equal(generation_read(config, NULL, &generation, &error), ERROR_INVALID);
+    assert_non_null(strstr(error.message, "text_config: eos_token_id"));
+    json_decref(config);
+}
+
 static void test_list(void **state)
 {
     (void)state;
@@ -395,7 +439,7 @@ int main(void)
         cmocka_unit_test(test_qwen2),      cmocka_unit_test(test_qwen3),
         cmocka_unit_test(test_qwen3_moe),  cmocka_unit_test(test_unstacked_experts),
         cmocka_unit_test(test_list),       cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_generation),
+        cmocka_unit_test(test_generation), cmocka_unit_test(test_text_config),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

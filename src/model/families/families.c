@@ -1,5 +1,7 @@
 #include "model/families/families.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Defaults are those of transformers' configuration classes and of mlx-lm where they agree. */
@@ -16,7 +18,7 @@ static const struct model_family families[] = {
     {"qwen3", {.context = JSON_REQUIRED_COUNT, .rope_theta = JSON_REQUIRED_NUMBER}, qwen3_write, NULL, NULL},
     {"qwen3_moe",
      {.context = JSON_REQUIRED_COUNT, .rope_theta = JSON_REQUIRED_NUMBER, .experts = EXPERTS_QWEN},
-     qwen3_moe_write,
+     qwen3_write,
      NULL,
      NULL},
     {"gemma2",
@@ -55,6 +57,9 @@ static const struct model_wrapper wrappers[] = {
     {"mistral3", "mistral"},
 };
 
+static pthread_once_t list_once = PTHREAD_ONCE_INIT;
+static char list[512];
+
 const struct model_family *family_find(const char *model_type)
 {
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
@@ -71,9 +76,22 @@ const struct model_wrapper *wrapper_find(const char *model_type)
     return NULL;
 }
 
+static void add_to_list(const char *name)
+{
+    size_t used = strlen(list);
+    snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", name);
+}
+
+static void write_list(void)
+{
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        add_to_list(families[i].model_type);
+    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++)
+        add_to_list(wrappers[i].model_type);
+}
+
 const char *family_list(void)
 {
-    return "gemma2, gemma3, gemma3_text, glm4, gpt_oss, granite, llama, ministral3, mistral, mistral3, "
-           "mixtral, "
-           "olmo2, phi3, qwen2, qwen3, qwen3_moe, smollm3";
+    pthread_once(&list_once, write_list);
+    return list;
 }

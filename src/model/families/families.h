@@ -1,4 +1,5 @@
-/* The architectures this program knows: one table, one row and one small file each.
+/* The architectures this program knows: one table with a row for each, and small files that write their
+ * plans.
  *
  * A family gets the checked spec and the weights and writes a plan; that is all it does. Those that are built
  * alike share families/decoder.h and only say in what they differ.
@@ -32,14 +33,13 @@ struct model_wrapper {
 /* NULL when it is not known. */
 const struct model_family *family_find(const char *model_type);
 const struct model_wrapper *wrapper_find(const char *model_type);
-/* "llama, mistral, ..." */
+/* The names of all families and wrappers: "llama, mistral, ..." */
 const char *family_list(void);
 
 int llama_write(struct decoder *decoder);
 int mistral_write(struct decoder *decoder);
 int qwen2_write(struct decoder *decoder);
 int qwen3_write(struct decoder *decoder);
-int qwen3_moe_write(struct decoder *decoder);
 
 void ministral3_read(struct json_fields *fields, struct arena *arena, struct model_spec *spec);
 int mixtral_write(struct decoder *decoder);

@@ -31,16 +31,6 @@ static float read_softcap(struct json_fields *fields, const char *name, double o
     return none ? 0 : (float)json_fields_number(fields, name, otherwise, 0, 1e6);
 }
 
-static int write(struct decoder *decoder)
-{
-    decoder->norm_base = 1;
-    decoder->norms.attention_out = "post_attention_layernorm";
-    decoder->norms.mlp_in = "pre_feedforward_layernorm";
-    decoder->norms.mlp_out = "post_feedforward_layernorm";
-    decoder->window = decoder_pattern_window;
-    return decoder_write(decoder);
-}
-
 void gemma2_read(struct json_fields *fields, struct arena *arena, struct model_spec *spec)
 {
     (void)arena;
@@ -51,7 +41,12 @@ void gemma2_read(struct json_fields *fields, struct arena *arena, struct model_s
 
 int gemma2_write(struct decoder *decoder)
 {
-    return write(decoder);
+    decoder->norm_base = 1;
+    decoder->norms.attention_out = "post_attention_layernorm";
+    decoder->norms.mlp_in = "pre_feedforward_layernorm";
+    decoder->norms.mlp_out = "post_feedforward_layernorm";
+    decoder->window = decoder_pattern_window;
+    return decoder_write(decoder);
 }
 
 /* Layers with a window turn by a base of their own, unscaled. max_position_embeddings is the stretched
@@ -85,5 +80,5 @@ void gemma3_read(struct json_fields *fields, struct arena *arena, struct model_s
 int gemma3_write(struct decoder *decoder)
 {
     decoder->qk_norm = QK_NORM_HEADS;
-    return write(decoder);
+    return gemma2_write(decoder);
 }
