@@ -228,7 +228,7 @@ static int check_scale(const struct checker *checker)
     if (op->in.width != op->out.width || (op->kind == PLAN_ADD && op->in2.width != op->out.width))
         return fail(checker, "operands differ in width");
     if (op->kind == PLAN_ADD)
-        return isfinite(op->add.scale) && (op->add.scale == 0 || same(op->in, op->out))
+        return isfinite(op->add.scale) && (plan_add_scale(op) == 1 || same(op->in, op->out))
                    ? 0
                    : fail(checker, "a scaled sum is not in place");
     if (!isfinite(op->scale.scale) || op->scale.scale == 0 || !isfinite(op->scale.softcap) ||

@@ -142,7 +142,7 @@ struct plan_cost plan_op_cost(const struct plan *plan, const struct plan_op *op,
         cost.flops = rows * op->out.width * ACT_MUL_FLOPS;
         break;
     case PLAN_ADD:
-        cost.flops = rows * op->out.width;
+        cost.flops = rows * op->out.width * (plan_add_scale(op) == 1 ? 1 : 2);
         break;
     case PLAN_SCALE:
         cost.flops = rows * op->out.width * (op->scale.softcap > 0 ? ACT_MUL_FLOPS : 1);

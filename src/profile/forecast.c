@@ -52,13 +52,26 @@ static void price_experts(struct pricing *pricing, const struct plan_op *op, dou
                       (double)weight_bytes(weights[i]) * distinct / n);
 }
 
+static void price_shared(struct pricing *pricing, enum plan_op_kind kind, double rows, double width,
+                         double threads)
+{
+    const struct calibration *calibration = pricing->calibration;
+    double ns = rows > 8 ? calibration->rows_ns[kind] : calibration->row_ns[kind];
+    pricing->out->rows_ms += rows * width * ns * pricing->slower / fmax(threads, 1) / 1e6;
+}
+
 /* Rows are shared out among the threads; a single one has one thread. */
 static void price_rows(struct pricing *pricing, enum plan_op_kind kind, double rows, double width)
 {
-    const struct calibration *calibration = pricing->calibration;
-    double threads = fmin(rows, calibration->n_threads);
-    double ns = rows > 8 ? calibration->rows_ns[kind] : calibration->row_ns[kind];
-    pricing->out->rows_ms += rows * width * ns * pricing->slower / fmax(threads, 1) / 1e6;
+    price_shared(pricing, kind, rows, width, fmin(rows, pricing->calibration->n_threads));
+}
+
+/* The columns are shared out, so that a single row has all threads. A number that passes a soft cap takes an
+ * exponential and a quotient, as an activation does. */
+static void price_scale(struct pricing *pricing, const struct plan_op *op, double rows)
+{
+    enum plan_op_kind like = op->scale.softcap > 0 ? PLAN_ACT_MUL : PLAN_ADD;
+    price_shared(pricing, like, rows, op->out.width, pricing->calibration->n_threads);
 }
 
 static void price_attention(struct pricing *pricing, const struct plan_op *op, double rows)
@@ -117,7 +130,7 @@ static void price(struct pricing *pricing, const struct plan_op *op)
         price_rows(pricing, op->kind, rows, (double)op->in.width + op->in2.width);
         break;
     case PLAN_SCALE:
-        price_rows(pricing, op->scale.softcap > 0 ? PLAN_ACT_MUL : PLAN_ADD, rows, op->out.width);
+        price_scale(pricing, op, rows);
         break;
     default: /* an embedding, a choice of rows or of experts: about a norm, an addition of the row */
         price_rows(pricing, op->kind == PLAN_SELECT ? PLAN_ADD : PLAN_NORM, rows, op->out.width);

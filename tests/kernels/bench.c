@@ -189,11 +189,11 @@ static void bench_rows(const struct kernels *k)
     static float x[ROWS], y[ROWS], z[ROWS], scales[ROWS / 16], sums[ROWS / 16];
     static int8_t codes[ROWS];
     struct q8_rows q = {codes, scales, sums, ROWS, ROWS / 16, 64};
-    double times[6][REPEATS];
+    double times[7][REPEATS];
     fill_floats(x, ROWS, FILL_NORMAL);
     fill_floats(y, ROWS, FILL_NORMAL);
     for (int repeat = 0; repeat < REPEATS; repeat++) {
-        uint64_t at[7];
+        uint64_t at[8];
         at[0] = clock_thread_cpu_ns();
         k->quantize_row(x, ROWS, ORDER_PAIRS, &q, 0);
         at[1] = clock_thread_cpu_ns();
@@ -207,7 +207,9 @@ static void bench_rows(const struct kernels *k)
         at[5] = clock_thread_cpu_ns();
         k->add(x, y, ROWS, z);
         at[6] = clock_thread_cpu_ns();
-        for (int i = 0; i < 6; i++)
+        k->scale(x, 2.0f, 30.0f, ROWS, z);
+        at[7] = clock_thread_cpu_ns();
+        for (int i = 0; i < 7; i++)
             times[i][repeat] = (double)(at[i + 1] - at[i]);
     }
     print_row(k, "quantize_row", times[0], ROWS * 5.0);
@@ -216,6 +218,7 @@ static void bench_rows(const struct kernels *k)
     print_row(k, "act_mul silu", times[3], ROWS * 12.0);
     print_row(k, "act_mul gelu", times[4], ROWS * 12.0);
     print_row(k, "add", times[5], ROWS * 12.0);
+    print_row(k, "scale softcap", times[6], ROWS * 8.0);
 }
 
 void bench(const struct kernels *k)

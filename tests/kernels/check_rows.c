@@ -1,7 +1,8 @@
-/* rms_norm, rope, act_mul, add, add_scaled. Products and sums may be fused or not: tolerances are in units of
- * u = 2^-24 of the magnitudes involved. */
+/* rms_norm, rope, act_mul, add, add_scaled, scale. Products and sums may be fused or not: tolerances are in
+ * units of u = 2^-24 of the magnitudes involved. */
 #include "check.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -80,15 +81,17 @@ static void check_rope(const struct kernels *k, const struct kernels *reference)
     check_end();
 }
 
-/* SiLU: 16 u of the result. SWIGLU_OAI's exponent is a product, so that a few u of it are as many of the
- * result for each unit of its size. The GELUs may be x (1 + tanh) / 2 or x (1 + erf) / 2 as written, which
- * cancels in the lower tail: a few u of x there. */
+/* SiLU: 16 u of the result. SWIGLU_OAI's exponent is a product, whose rounding is u of the result for each
+ * unit of its size. The GELUs may be x (1 + tanh) / 2 or x (1 + erf) / 2 as written, which cancels in the
+ * lower tail: a few u of x there. 1e-35: what is left of a result when e^-x has left the range of f32. */
 static double act_tolerance(enum plan_activation activation, float gate, float up, float want)
 {
-    double cancelled = activation == ACTIVATION_SILU ? 0 : 4 * fabs((double)gate * (double)up);
+    double relative = 16, cancelled = 0;
     if (activation == ACTIVATION_SWIGLU_OAI)
-        cancelled += 4 * fabs((double)gate);
-    return (16 * fabs((double)want) + cancelled) * u + 1e-36;
+        relative += (double)PLAN_SWIGLU_OAI_ALPHA * fabs((double)fminf(gate, PLAN_SWIGLU_OAI_LIMIT));
+    else if (activation != ACTIVATION_SILU)
+        cancelled = 4 * fabs((double)gate * (double)up);
+    return (relative * fabs((double)want) + cancelled) * u + 1e-35;
 }
 
 static void check_act_mul(const struct kernels *k, const struct kernels *reference)
@@ -161,6 +164,53 @@ static void check_add_scaled(const struct kernels *k, const struct kernels *refe
     check_end();
 }
 
+/* Numbers that no logit should be, here and there. */
+static void spoil(float *x, uint32_t n)
+{
+    static const float odd[] = {INFINITY, -INFINITY, NAN, FLT_MAX, -FLT_MAX, FLT_MIN, 0.0f, -0.0f};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        x[random_below(n)] = odd[i];
+}
+
+/* Without a softcap one product, the same everywhere. With one the result never leaves it, and is off by a
+ * few u of it: the argument is rounded twice, tanh may be 1 - 2 / (e^2x + 1) as written. */
+static bool scale_close(float got, float x, float scale, float softcap)
+{
+    if (softcap == 0)
+        return near_enough(got, x * scale, 0);
+    double cap = (double)softcap, want = cap * tanh((double)x * (double)scale / cap);
+    return near_enough(got, (float)want, 8 * u * cap) && !(fabsf(got) > softcap);
+}
+
+static void check_scale(const struct kernels *k)
+{
+    check_begin("scale", k->isa);
+    for (uint32_t i = 0; i < 240; i++) {
+        uint32_t n = odd_size(i / 2), at = random_below(n + 1);
+        float softcap = i % 2 ? random_uniform(1, 60) : 0, scale = random_uniform(-2, 2), cut[MAX_N];
+        float *x = fresh(AREA_X, n, i / 2 % FILLS), *out = fresh(AREA_OUT, n, FILL_NORMAL);
+        if (random_below(2)) /* around the softcap, where tanh bends */
+            scale *= 50;
+        if (random_below(3) == 0)
+            spoil(x, n);
+        bool good = true;
+        k->scale(x, scale, softcap, n, out);
+        for (uint32_t j = 0; j < n; j++)
+            good = good && scale_close(out[j], x[j], scale, softcap);
+        check_that(good, "n %u fill %u, times %g, softcap %g", n, i / 2 % FILLS, (double)scale,
+                   (double)softcap);
+        k->scale(x, scale, softcap, at, cut);
+        k->scale(x + at, scale, softcap, n - at, cut + at);
+        check_that(same_bits(cut, out, n * sizeof *out), "n %u softcap %g: differs when cut at %u", n,
+                   (double)softcap, at);
+        k->scale(x, scale, softcap, n, x);
+        check_that(same_bits(x, out, n * sizeof *out), "n %u softcap %g: in place differs", n,
+                   (double)softcap);
+        check_that(guard_intact("scale"), "n %u: wrote outside", n);
+    }
+    check_end();
+}
+
 void check_rows(const struct kernels *k)
 {
     struct kernels reference;
@@ -170,4 +220,5 @@ void check_rows(const struct kernels *k)
     check_act_mul(k, &reference);
     check_add(k, &reference);
     check_add_scaled(k, &reference);
+    check_scale(k);
 }

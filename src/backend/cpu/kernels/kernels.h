@@ -117,6 +117,9 @@ struct kernels {
     void (*add)(const float *a, const float *b, uint32_t n, float *out);
     /* y += scale * x */
     void (*add_scaled)(float *y, const float *x, float scale, uint32_t n);
+    /* out = scale * x, and where softcap > 0 then softcap * tanh(. / softcap), off by a few 2^-24 of the
+     * softcap; out may be x. An element's bits do not depend on where a row is cut into calls. */
+    void (*scale)(const float *x, float scale, float softcap, uint32_t n, float *out);
 };
 
 /* True when a weight's elements are integer codes times a scale per group, which linear_int8 can multiply. */

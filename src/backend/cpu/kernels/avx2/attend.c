@@ -157,14 +157,6 @@ static void score_page(const struct attend_tile *tile, const uint8_t *keys, stru
 
 /* ---- softmax ---- */
 
-/* tanh(x) = 1 - 2 / (exp(2x) + 1): absolute error of a few 2^-24, which softcap multiplies by the cap. */
-ALWAYS_INLINE __m256 tanh_ps(__m256 x)
-{
-    const __m256 one = _mm256_set1_ps(1.0f), two = _mm256_set1_ps(2.0f);
-    __m256 e = _mm256_add_ps(exp_ps(_mm256_mul_ps(x, two)), one);
-    return _mm256_sub_ps(one, _mm256_div_ps(two, e));
-}
-
 /* Lanes of slots begin .. end - 1, of the eight from slot on. */
 ALWAYS_INLINE __m256 visible_lanes(uint32_t slot, uint32_t begin, uint32_t end)
 {
@@ -189,10 +181,8 @@ static void weigh_page(const struct attend_tile *tile, uint32_t r, struct softma
     __m256 largest = _mm256_set1_ps(state->max[r]);
     for (uint32_t j = begin / 8 * 8; j < end; j += 8) {
         __m256 s = _mm256_mul_ps(_mm256_loadu_ps(weights + j), _mm256_set1_ps(tile->scale));
-        if (tile->softcap > 0) {
-            __m256 cap = _mm256_set1_ps(tile->softcap);
-            s = _mm256_mul_ps(cap, tanh_ps(_mm256_div_ps(s, cap)));
-        }
+        if (tile->softcap > 0)
+            s = softcap_ps(s, _mm256_set1_ps(tile->softcap));
         s = _mm256_blendv_ps(minus_infinity, s, visible_lanes(j, begin, end));
         largest = _mm256_max_ps(largest, s);
         _mm256_storeu_ps(weights + j, s);

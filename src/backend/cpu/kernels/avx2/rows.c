@@ -144,6 +144,15 @@ static void avx2_add_scaled(float *y, const float *x, float scale, uint32_t n)
     }
 }
 
+static void avx2_scale(const float *x, float scale, float softcap, uint32_t n, float *out)
+{
+    const __m256 factor = _mm256_set1_ps(scale), cap = _mm256_set1_ps(softcap);
+    for (uint32_t i = 0; i < n; i += 8) {
+        __m256 v = _mm256_mul_ps(load_first(x + i, n - i), factor);
+        store_first(out + i, n - i, softcap > 0 ? softcap_ps(v, cap) : v);
+    }
+}
+
 void avx2_rows_init(struct kernels *kernels)
 {
     kernels->rms_norm = avx2_rms_norm;
@@ -151,4 +160,5 @@ void avx2_rows_init(struct kernels *kernels)
     kernels->act_mul = avx2_act_mul;
     kernels->add = avx2_add;
     kernels->add_scaled = avx2_add_scaled;
+    kernels->scale = avx2_scale;
 }

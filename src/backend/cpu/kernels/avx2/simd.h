@@ -110,4 +110,18 @@ ALWAYS_INLINE __m256 exp_ps(__m256 x)
     return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, one), 23)));
 }
 
+/* tanh(x) = 1 - 2 / (exp(2x) + 1): absolute error of a few 2^-24, which softcap_ps multiplies by the cap. */
+ALWAYS_INLINE __m256 tanh_ps(__m256 x)
+{
+    const __m256 one = _mm256_set1_ps(1.0f), two = _mm256_set1_ps(2.0f);
+    __m256 e = _mm256_add_ps(exp_ps(_mm256_mul_ps(x, two)), one);
+    return _mm256_sub_ps(one, _mm256_div_ps(two, e));
+}
+
+/* cap * tanh(x / cap) */
+ALWAYS_INLINE __m256 softcap_ps(__m256 x, __m256 cap)
+{
+    return _mm256_mul_ps(cap, tanh_ps(_mm256_div_ps(x, cap)));
+}
+
 #endif

@@ -127,10 +127,8 @@ static void softmax_page(struct attend_space *space, const struct attend_tile *t
                              _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
         __mmask16 seen = _mm512_cmple_epi32_mask(first, position) & _mm512_cmple_epi32_mask(position, last);
         __m512 s = _mm512_loadu_ps(space->weights[r] + (size_t)v * 16);
-        if (tile->softcap != 0) {
-            __m512 cap = _mm512_set1_ps(tile->softcap);
-            s = _mm512_mul_ps(cap, tanh_ps(_mm512_div_ps(s, cap)));
-        }
+        if (tile->softcap > 0)
+            s = softcap_ps(s, _mm512_set1_ps(tile->softcap));
         score[v] = _mm512_mask_mov_ps(none, seen, s);
         most = _mm512_max_ps(most, score[v]);
     }

@@ -69,6 +69,12 @@ ALWAYS_INLINE __m512 tanh_ps(__m512 x)
     return _mm512_sub_ps(one, _mm512_div_ps(_mm512_set1_ps(2.0f), _mm512_add_ps(e, one)));
 }
 
+/* cap * tanh(x / cap) */
+ALWAYS_INLINE __m512 softcap_ps(__m512 x, __m512 cap)
+{
+    return _mm512_mul_ps(cap, tanh_ps(_mm512_div_ps(x, cap)));
+}
+
 /* 16 group scales (and biases) of one row, groups [g, g + 16) of which the masked ones exist. */
 struct group_scales {
     __m512 scale, bias;
@@ -133,6 +139,7 @@ void avx512_act_mul(enum plan_activation activation, const float *gate, const fl
                     float *out);
 void avx512_add(const float *a, const float *b, uint32_t n, float *out);
 void avx512_add_scaled(float *y, const float *x, float scale, uint32_t n);
+void avx512_scale(const float *x, float scale, float softcap, uint32_t n, float *out);
 
 /* ---- unpacking, shared by the matrix-vector and the tile path ---- */
 

@@ -24,4 +24,5 @@ void kernels_init_avx512(struct kernels *kernels)
     kernels->act_mul = avx512_act_mul;
     kernels->add = avx512_add;
     kernels->add_scaled = avx512_add_scaled;
+    kernels->scale = avx512_scale;
 }

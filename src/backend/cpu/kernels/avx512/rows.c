@@ -211,3 +211,13 @@ void avx512_add_scaled(float *y, const float *x, float scale, uint32_t n)
         _mm512_mask_storeu_ps(y + i, mask, sum);
     }
 }
+
+void avx512_scale(const float *x, float scale, float softcap, uint32_t n, float *out)
+{
+    const __m512 factor = _mm512_set1_ps(scale), cap = _mm512_set1_ps(softcap);
+    for (uint32_t i = 0; i < n; i += 16) {
+        __mmask16 mask = first_lanes(n - i);
+        __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), factor);
+        _mm512_mask_storeu_ps(out + i, mask, softcap > 0 ? softcap_ps(v, cap) : v);
+    }
+}

@@ -76,6 +76,12 @@ static void reference_add_scaled(float *y, const float *x, float scale, uint32_t
         y[i] += scale * x[i];
 }
 
+static void reference_scale(const float *x, float scale, float softcap, uint32_t n, float *out)
+{
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = softcap > 0 ? softcap * tanhf(x[i] * scale / softcap) : x[i] * scale;
+}
+
 void kernels_init_reference(struct kernels *kernels)
 {
     *kernels = (struct kernels){
@@ -85,6 +91,7 @@ void kernels_init_reference(struct kernels *kernels)
         .act_mul = reference_act_mul,
         .add = reference_add,
         .add_scaled = reference_add_scaled,
+        .scale = reference_scale,
     };
     reference_linear_init(kernels);
     reference_attend_init(kernels);
