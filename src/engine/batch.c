@@ -2,8 +2,8 @@
  *
  * Every sequence that decodes gives its token. Beside them prompts share the prefill chunk in equal parts,
  * what short ones leave going to the oldest: a short prompt is not stuck behind a long one, and nobody
- * starves. A prompt that is scored wants logits for each of its tokens; those rows are shared in the same
- * way.
+ * starves. A prompt that is scored wants logits for each of its tokens, and so does a sequence that guesses
+ * (lookup.h); those rows are shared in the same way.
  *
  * A whole chunk may take seconds on a large model, and while it runs nobody gets a token. So beside sequences
  * that decode prompts get a quarter of it: their next tokens come four times as soon, and the pass over the
@@ -15,6 +15,7 @@
 void batch_clear(struct local_engine *engine)
 {
     engine->batch.n_tokens = engine->batch.n_outputs = engine->batch.n_sequences = 0;
+    engine->batch.embeddings_only = false;
 }
 
 void batch_append(struct local_engine *engine, const int32_t *tokens, uint32_t n, uint32_t first_position,
@@ -50,12 +51,18 @@ static uint32_t equal_part(uint32_t left, uint32_t n)
     return n ? left / n : left;
 }
 
+static uint32_t count_scored(const struct local_engine *engine)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < engine->n_active; i++)
+        n += in_prefill(engine->active[i]) && engine->active[i]->on_logits;
+    return n;
+}
+
 /* Prompt tokens each request could take in this step, limited by the rows of logits where it is scored. */
 static uint32_t find_wants(struct local_engine *engine)
 {
-    uint32_t rows_left = SCORE_ROWS - engine->step_guesses, n_scored = 0, n_prefill = 0;
-    for (uint32_t i = 0; i < engine->n_active; i++)
-        n_scored += in_prefill(engine->active[i]) && engine->active[i]->on_logits;
+    uint32_t rows_left = SCORE_ROWS - engine->step_guesses, n_scored = count_scored(engine), n_prefill = 0;
     for (uint32_t i = 0; i < engine->n_active; i++) {
         struct local_request *request = engine->active[i];
         engine->shares[i] = 0;
@@ -104,17 +111,37 @@ static void share_chunk(struct local_engine *engine, uint32_t n_prefill)
     }
 }
 
-/* Guesses for a sequence that decodes: as many as it, the ring and the rows of logits have room for. */
-static void guess(struct local_engine *engine, struct local_request *request)
+/* Guesses for the sequences that decode in this step: as many as their answers have room for. How many of
+ * them make any. */
+static uint32_t find_guesses(struct local_engine *engine)
 {
-    uint32_t left = request->max_tokens - request->n_generated - 1, rows = SCORE_ROWS - engine->step_guesses;
-    uint32_t room = minimum(minimum(left, rows), request->lookup.most);
-    lookup_guess(&request->lookup, room);
-    if (request->lookup.n_guess &&
-        !stream_has_room(&request->stream, request->events_per_token * (1 + request->lookup.n_guess)))
-        request->lookup.n_guess = 0;
-    engine->step_guesses += request->lookup.n_guess;
-    request->step_tokens += request->lookup.n_guess;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < engine->n_active; i++) {
+        struct local_request *request = engine->active[i];
+        if (!request->step_tokens)
+            continue;
+        lookup_guess(&request->lookup, request->max_tokens - request->n_generated - 1);
+        n += request->lookup.n_guess != 0;
+    }
+    return n;
+}
+
+/* What is kept of the guesses: equal parts of the rows of logits, and what the rings have room for. */
+static void guess(struct local_engine *engine)
+{
+    uint32_t left = SCORE_ROWS, n = find_guesses(engine) + count_scored(engine);
+    for (uint32_t i = 0; i < engine->n_active; i++) {
+        struct local_request *request = engine->active[i];
+        struct lookup *lookup = &request->lookup;
+        if (!request->step_tokens || !lookup->n_guess)
+            continue;
+        lookup->n_guess = minimum(lookup->n_guess, equal_part(left, n--));
+        if (!stream_has_room(&request->stream, request->events_per_token * (1 + lookup->n_guess)))
+            lookup->n_guess = 0;
+        left -= lookup->n_guess;
+        request->step_tokens += lookup->n_guess;
+    }
+    engine->step_guesses = SCORE_ROWS - left;
 }
 
 static void append_request(struct local_engine *engine, struct local_request *request)
@@ -128,7 +155,9 @@ static void append_request(struct local_engine *engine, struct local_request *re
     else
         request->step_rows = prefill ? end >= request->n_prompt : n;
     request->step_first_row = engine->batch.n_outputs;
-    int32_t next[1 + LOOKUP_MAX_TOKENS] = {request->last_token};
+    if (request->step_rows && !request->embeds)
+        engine->batch.embeddings_only = false;
+    int32_t next[1 + ENGINE_MAX_PROMPT_LOOKUP] = {request->last_token};
     for (uint32_t i = 0; !prefill && i + 1 < n; i++)
         next[1 + i] = request->lookup.guess[i];
     batch_append(engine, prefill ? request->prompt + request->n_cached : next, n, request->n_cached,
@@ -138,16 +167,16 @@ static void append_request(struct local_engine *engine, struct local_request *re
 void batch_build(struct local_engine *engine)
 {
     batch_clear(engine);
-    engine->step_guesses = 0;
+    engine->batch.embeddings_only = true; /* until somebody wants logits */
     for (uint32_t i = 0; i < engine->n_active; i++) {
         struct local_request *request = engine->active[i];
-        request->step_tokens = 0;
-        if (in_prefill(request) || !stream_has_room(&request->stream, request->events_per_token))
-            continue;
-        request->step_tokens = 1;
-        guess(engine, request);
-        append_request(engine, request);
+        request->step_tokens =
+            !in_prefill(request) && stream_has_room(&request->stream, request->events_per_token);
     }
+    guess(engine);
+    for (uint32_t i = 0; i < engine->n_active; i++)
+        if (engine->active[i]->step_tokens)
+            append_request(engine, engine->active[i]);
     share_chunk(engine, find_wants(engine));
     for (uint32_t i = 0; i < engine->n_active; i++)
         if (in_prefill(engine->active[i]) && engine->active[i]->step_tokens)

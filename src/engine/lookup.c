@@ -1,5 +1,5 @@
-/* The text is searched from its end on every step: some microseconds for 10,000 tokens, beside a step of
- * milliseconds. */
+/* The text is searched once, from its end, on every step that may guess: some microseconds for 10,000 tokens,
+ * beside a step of milliseconds. */
 #include "engine/lookup.h"
 
 #include <stdbool.h>
@@ -29,19 +29,26 @@ void lookup_add(struct lookup *lookup, int32_t token)
         lookup->text[lookup->n++] = token;
 }
 
-/* Where what follows the latest earlier occurrence of the last n_match tokens begins; 0: there is none. */
-static uint32_t find(const struct lookup *lookup, uint32_t n_match)
+/* Where the text goes on behind an earlier occurrence of its last tokens: of as many of them as possible, and
+ * of those the latest. 0: there is none. */
+static uint32_t find(const struct lookup *lookup)
 {
-    if (lookup->n <= n_match)
-        return 0;
-    const int32_t *text = lookup->text, *end = text + lookup->n - n_match;
-    for (uint32_t at = lookup->n - n_match; at-- > 0;)
-        if (text[at] == end[0] && memcmp(text + at, end, n_match * sizeof *text) == 0)
-            return at + n_match;
-    return 0;
+    const int32_t *text = lookup->text;
+    uint32_t end = lookup->n, start = 0, longest = SHORTEST_MATCH - 1;
+    for (uint32_t at = end; longest < LONGEST_MATCH && at-- > SHORTEST_MATCH;) {
+        uint32_t same = 0;
+        while (same < LONGEST_MATCH && same < at && text[at - 1 - same] == text[end - 1 - same])
+            same++;
+        if (same > longest) {
+            longest = same;
+            start = at;
+        }
+    }
+    return start;
 }
 
-/* One that is seldom right is tried with a single token now and then. */
+/* How many tokens are worth a guess in this step. One that is seldom right is tried with a single token now
+ * and then. */
 static uint32_t length(struct lookup *lookup)
 {
     if (lookup->right >= 0.8f)
@@ -50,24 +57,25 @@ static uint32_t length(struct lookup *lookup)
         return (lookup->most + 1) / 2;
     if (lookup->right >= WORTH_IT)
         return lookup->most < 2 ? lookup->most : 2;
-    if (lookup->rest--)
-        return 0;
-    lookup->rest = REST_STEPS;
-    return 1;
+    if (!lookup->rest)
+        return 1;
+    lookup->rest--;
+    return 0;
 }
 
 void lookup_guess(struct lookup *lookup, uint32_t room)
 {
     lookup->n_guess = 0;
-    uint32_t start = 0;
-    for (uint32_t n = LONGEST_MATCH; lookup->text && room && !start && n >= SHORTEST_MATCH; n--)
-        start = find(lookup, n);
+    uint32_t n = lookup->text && room ? length(lookup) : 0;
+    uint32_t start = n ? find(lookup) : 0;
     if (!start)
         return;
-    uint32_t n = length(lookup), there = lookup->n - start;
+    uint32_t there = lookup->n - start;
     n = n < room ? n : room;
     lookup->n_guess = n < there ? n : there;
     memcpy(lookup->guess, lookup->text + start, lookup->n_guess * sizeof *lookup->guess);
+    if (lookup->right < WORTH_IT)
+        lookup->rest = REST_STEPS;
 }
 
 void lookup_learn(struct lookup *lookup, uint32_t n_right)

@@ -12,24 +12,23 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-
-enum { LOOKUP_MAX_TOKENS = 15 };
+#include "engine/engine.h"
 
 struct lookup {
     int32_t *text; /* [capacity] prompt and answer so far; NULL: no lookup */
     uint32_t n;    /* of text */
     uint32_t most; /* tokens guessed at once */
     float right;   /* share of guesses that were right, lately */
-    uint32_t rest; /* steps to go without a guess */
-    int32_t guess[LOOKUP_MAX_TOKENS];
+    uint32_t rest; /* steps to go without a search, while few were right */
+    int32_t guess[ENGINE_MAX_PROMPT_LOOKUP];
     uint32_t n_guess; /* of this step */
 };
 
-/* most: 1 to LOOKUP_MAX_TOKENS. prompt is copied; n_answer: the most tokens that are added. */
+/* most: 1 to ENGINE_MAX_PROMPT_LOOKUP. prompt is copied; n_answer: the most tokens that are added. */
 int lookup_init(struct lookup *lookup, uint32_t most, const int32_t *prompt, uint32_t n_prompt,
                 uint32_t n_answer, struct arena *arena, struct error *error);
 void lookup_add(struct lookup *lookup, int32_t token);
-/* Fills guess with at most `room` tokens that may follow the text. */
+/* Once a step: fills guess with at most `room` tokens that may follow the text. */
 void lookup_guess(struct lookup *lookup, uint32_t room);
 /* How many of the guesses were right. */
 void lookup_learn(struct lookup *lookup, uint32_t n_right);

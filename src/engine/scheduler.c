@@ -190,7 +190,7 @@ static bool step(struct local_engine *engine)
             request->timings.prefill_start_ns = start_ns;
         if (!status) {
             size_t first = (size_t)request->step_first_row * engine->plan->vocab;
-            answer_step(engine, request, request->step_rows ? logits + first : NULL);
+            answer_step(engine, request, logits && request->step_rows ? logits + first : NULL);
         } else {
             request->finish = FINISH_ERROR;
             request->error = error;

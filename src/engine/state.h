@@ -181,7 +181,7 @@ void batch_clear(struct local_engine *engine);
 
 /* answer.c: how many events an embedding of so many numbers takes. */
 uint32_t embedding_events(uint32_t hidden);
-/* What one request makes of its part of a step. logits: its step_rows rows. */
+/* What one request makes of its part of a step. logits: its step_rows rows; NULL where it wants none. */
 void answer_step(struct local_engine *engine, struct local_request *request, const float *logits);
 /* Sends the last event of a request whose finish is set. The request must not be touched afterwards. */
 void answer_finish(struct local_engine *engine, struct local_request *request);

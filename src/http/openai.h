@@ -63,13 +63,14 @@ bool openai_refuse(struct http_exchange *exchange, const char *code, const char 
                    ...) __attribute__((format(printf, 4, 5)));
 /* The JSON text of a value into *out; false, answered: memory is short. */
 bool openai_dump(struct http_exchange *exchange, const json_t *value, char **out);
-/* What a failure of answer_open is to the client. status 0: what http_reply_error makes of it. */
+/* What a failure of the layers below is to the client. status 0: what http_reply_error makes of it.
+ * wish: NULL where nothing but the prompt can be to blame. prompt: the name of the field that it came in. */
 struct openai_problem {
     int status;
     const char *code, *param;
 };
-struct openai_problem openai_judge_failure(const struct openai_wish *wish, const struct error *error,
-                                           bool model_refused);
+struct openai_problem openai_judge_failure(const struct openai_wish *wish, const char *prompt,
+                                           const struct error *error, bool model_refused);
 
 /* Texts outside of a conversation; openai_inputs.c. */
 struct openai_input {

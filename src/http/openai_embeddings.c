@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "http/fields.h"
 #include "http/openai.h"
 #include "service/embedding.h"
@@ -51,49 +52,42 @@ static void put_vector(struct buffer *out, const float *vector, uint32_t n, bool
     buffer_text(out, base64 ? "\"" : "[");
     if (base64)
         put_base64(out, (const unsigned char *)vector, n * sizeof *vector);
-    for (uint32_t i = 0; i < n && !base64; i++)
-        buffer_format(out, "%s%.9g", i ? "," : "", (double)vector[i]);
+    for (uint32_t i = 0; i < n && !base64; i++) {
+        buffer_text(out, i ? "," : "");
+        buffer_json_float(out, vector[i]);
+    }
     buffer_text(out, base64 ? "\"" : "]");
 }
 
 static void reply(struct http_exchange *exchange, const struct embedding_wish *wish,
-                  struct embedding_job *job)
+                  const struct embedding_job *job)
 {
     struct buffer out = {0};
     bool base64 = strcmp(wish->format, "base64") == 0;
-    uint32_t n = wish->dimensions ? (uint32_t)wish->dimensions : job->width;
-    json_t *name = json_string(job->model);
-    char *quoted = name ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
     buffer_text(&out, "{\"object\":\"list\",\"data\":[");
     for (size_t i = 0; i < wish->inputs.count; i++) {
-        float *vector = job->vectors + i * job->width;
-        if (n < job->width)
-            embedding_make_unit(vector, n); /* Matryoshka embeddings, arXiv 2205.13147 */
         buffer_format(&out, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":", i ? "," : "", i);
-        put_vector(&out, vector, n, base64);
+        put_vector(&out, job->vectors + i * job->width, job->width, base64);
         buffer_text(&out, "}");
     }
-    buffer_format(&out, "],\"model\":%s,\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}",
-                  quoted ? quoted : "\"\"", (unsigned long long)job->prompt_tokens,
-                  (unsigned long long)job->prompt_tokens);
+    buffer_text(&out, "],\"model\":");
+    buffer_json_string(&out, job->model, strlen(job->model));
+    buffer_format(&out, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}",
+                  (unsigned long long)job->prompt_tokens, (unsigned long long)job->prompt_tokens);
     if (out.failed)
         http_reply_problem(exchange, 503, "memory", NULL, "not enough memory for these embeddings");
     else
         http_reply_bytes(exchange, 200, "application/json", out.data, out.length);
     buffer_free(&out);
-    free(quoted);
-    json_decref(name);
 }
 
 static void fail(struct http_exchange *exchange, const struct error *error, bool model_refused)
 {
-    struct openai_wish none = {0};
-    struct openai_problem problem = openai_judge_failure(&none, error, model_refused);
-    const char *param = problem.param && strcmp(problem.param, "prompt") == 0 ? "input" : problem.param;
+    struct openai_problem problem = openai_judge_failure(NULL, "input", error, model_refused);
     if (problem.status)
-        http_reply_problem(exchange, problem.status, problem.code, param, "%s", error->message);
+        http_reply_problem(exchange, problem.status, problem.code, problem.param, "%s", error->message);
     else
-        http_reply_error(exchange, error, model_refused ? "model" : "input");
+        http_reply_error(exchange, error, problem.param);
 }
 
 /* ---- the endpoint ---- */
@@ -113,18 +107,18 @@ static void run(struct http_exchange *exchange, const struct embedding_wish *wis
     for (size_t i = 0; inputs && i < n; i++)
         inputs[i] = (struct embedding_input){wish->inputs.items[i].text, wish->inputs.items[i].tokens,
                                              wish->inputs.items[i].n_tokens};
+    struct embedding_options options = {.model = wish->model,
+                                        .inputs = inputs,
+                                        .n = (uint32_t)n,
+                                        .dimensions = (uint32_t)wish->dimensions,
+                                        .wait_ms = OPENAI_WAIT_FOR_MODEL_MS};
     embedding_init(&job);
     http_watch(exchange, gone, &job);
-    int status = inputs ? embedding_run(&job, http_services(exchange), wish->model, inputs, (uint32_t)n,
-                                        OPENAI_WAIT_FOR_MODEL_MS, &model_refused, &error)
+    int status = inputs ? embedding_run(&job, http_services(exchange), &options, &model_refused, &error)
                         : error_memory(&error, "embeddings", n * sizeof *inputs);
     http_unwatch(exchange);
     if (status)
         fail(exchange, &error, model_refused);
-    else if (wish->dimensions > job.width)
-        openai_refuse(exchange, "out_of_range", "dimensions",
-                      "'dimensions' is %d, and the model's embeddings have %u", (int)wish->dimensions,
-                      job.width);
     else
         reply(exchange, wish, &job);
     embedding_free(&job);

@@ -167,7 +167,8 @@ static int open_choices(struct openai_job *job)
         for (uint32_t copy = 0; !status && copy < (uint32_t)request->wish.n; copy++)
             status = open_choice(job, i, copy, &options, &job->failure);
     if (status) {
-        job->problem = openai_judge_failure(&request->wish, &job->failure, model_refused);
+        job->problem = openai_judge_failure(&request->wish, request->wish.chat ? "messages" : "prompt",
+                                            &job->failure, model_refused);
         return status;
     }
     openai_write_head(job, job->choices[0].answer);

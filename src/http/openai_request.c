@@ -255,7 +255,7 @@ bool openai_read_common(struct http_exchange *exchange, const json_t *body, stru
 /* ---- failures ---- */
 
 /* The field that a message of the layers below begins with, or speaks of. */
-static const char *blamed_field(const struct openai_wish *wish, const char *message)
+static const char *blamed_field(const struct openai_wish *wish, const char *prompt, const char *message)
 {
     static const struct {
         const char *word, *field;
@@ -265,17 +265,19 @@ static const char *blamed_field(const struct openai_wish *wish, const char *mess
                  {"tools", "tools"},
                  {"stop", "stop"},
                  {"max_tokens", "max_tokens"}};
+    if (!wish)
+        return prompt;
     bool format = wish->options.submit.grammar_kind != ENGINE_GRAMMAR_NONE;
     if (strstr(message, "schema") || strstr(message, "grammar"))
         return format ? "response_format" : wish->tools_json ? "tools" : NULL;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strstr(message, words[i].word))
             return words[i].field;
-    return wish->chat ? "messages" : "prompt";
+    return prompt;
 }
 
-struct openai_problem openai_judge_failure(const struct openai_wish *wish, const struct error *error,
-                                           bool model_refused)
+struct openai_problem openai_judge_failure(const struct openai_wish *wish, const char *prompt,
+                                           const struct error *error, bool model_refused)
 {
     bool theirs =
         error->code == ERROR_INVALID || error->code == ERROR_UNSUPPORTED || error->code == ERROR_LIMIT;
@@ -288,9 +290,11 @@ struct openai_problem openai_judge_failure(const struct openai_wish *wish, const
             theirs ? 400 : 503, error->code == ERROR_LIMIT ? "model_does_not_fit" : "model_unavailable",
             "model"};
     if (error->code == ERROR_LIMIT && strstr(error->message, "context"))
-        return (struct openai_problem){400, "context_length_exceeded", wish->chat ? "messages" : "prompt"};
+        return (struct openai_problem){400, "context_length_exceeded", prompt};
+    if (error->code == ERROR_LIMIT && strstr(error->message, "'dimensions'"))
+        return (struct openai_problem){400, "out_of_range", "dimensions"};
     bool ours = error->code == ERROR_IO || error->code == ERROR_MEMORY;
-    return (struct openai_problem){0, NULL, ours ? NULL : blamed_field(wish, error->message)};
+    return (struct openai_problem){0, NULL, ours ? NULL : blamed_field(wish, prompt, error->message)};
 }
 
 /* ---- its life ---- */

@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "service/host.h"
+#include "service/live.h"
 
 void embedding_init(struct embedding_job *job)
 {
@@ -48,7 +49,8 @@ static int submit(struct embedding_job *job, struct engine *engine, const struct
     return status;
 }
 
-void embedding_make_unit(float *vector, uint32_t n)
+/* Makes it one of length 1; all zeros stay. */
+static void make_unit(float *vector, uint32_t n)
 {
     double sum = 0;
     for (uint32_t i = 0; i < n; i++)
@@ -57,7 +59,7 @@ void embedding_make_unit(float *vector, uint32_t n)
         vector[i] = (float)((double)vector[i] / sqrt(sum));
 }
 
-/* Everything one request tells, into its vector. */
+/* Everything one request tells, into its vector: the first job->width numbers. */
 static int collect(struct embedding_job *job, uint32_t place, float *vector, struct error *error)
 {
     struct engine_event event = {0};
@@ -65,25 +67,26 @@ static int collect(struct embedding_job *job, uint32_t place, float *vector, str
     uint32_t n = 0;
     while (engine_next_event(request, &event, -1) > 0) {
         uint32_t more = event.kind == EVENT_EMBEDDING ? event.text_length / (uint32_t)sizeof *vector : 0;
-        if (more > job->width - n)
+        uint32_t room = n < job->width ? job->width - n : 0;
+        if (more > job->hidden - n)
             return error_set(error, ERROR_INTERNAL, "an embedding has more numbers than it said");
-        memcpy(vector + n, event.text, more * sizeof *vector);
+        if (room)
+            memcpy(vector + n, event.text, (more < room ? more : room) * sizeof *vector);
         n += more;
         if (event.kind == EVENT_FINISH)
             break;
     }
     job->prompt_tokens += event.timings.prompt_tokens;
-    if (event.finish == FINISH_ERROR) {
-        *error = event.error;
-        return event.error.code;
-    }
-    if (event.finish != FINISH_LENGTH || n != job->width)
+    live_count_prompt(job->live, &event.timings);
+    if (event.finish == FINISH_ERROR)
+        return error_set(error, event.error.code, "%s", event.error.message);
+    if (event.finish != FINISH_LENGTH || n != job->hidden)
         return error_set(error, ERROR_CANCELLED,
                          "the embedding was cut off: the model is being unloaded; try again");
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < job->width; i++)
         if (!isfinite(vector[i]))
             return error_set(error, ERROR_INTERNAL, "the model computes numbers that are not finite");
-    embedding_make_unit(vector, n);
+    make_unit(vector, job->width);
     return 0;
 }
 
@@ -97,7 +100,7 @@ static void release(struct embedding_job *job, uint32_t place)
 }
 
 /* Some at once, since they share passes over the weights: as many of n as the queue has room for. *done: how
- * many there were. */
+ * many there were. After a failure the others are cancelled, and their prompts count all the same. */
 static int run_group(struct embedding_job *job, struct engine *engine, const struct embedding_input *inputs,
                      uint32_t n, float *vectors, uint32_t *done, struct error *error)
 {
@@ -109,33 +112,51 @@ static int run_group(struct embedding_job *job, struct engine *engine, const str
     }
     if (status == ERROR_BUSY && *done)
         status = 0;
-    for (uint32_t i = 0; i < *done && !status; i++)
-        status = collect(job, i, vectors + (size_t)i * job->width, error);
+    for (uint32_t i = 0; i < *done; i++) {
+        if (status)
+            engine_cancel(job->running[i]);
+        int one = collect(job, i, vectors + (size_t)i * job->width, status ? NULL : error);
+        status = status ? status : one;
+    }
     for (uint32_t i = 0; i < EMBEDDING_AT_ONCE; i++)
         release(job, i);
     return status;
 }
 
-int embedding_run(struct embedding_job *job, struct services *services, const char *model,
-                  const struct embedding_input *inputs, uint32_t n, uint32_t wait_ms, bool *model_refused,
-                  struct error *error)
+/* What can be refused before the model has worked for it, and room for the vectors. */
+static int prepare(struct embedding_job *job, const struct embedding_options *options, struct error *error)
+{
+    size_t numbers = 0;
+    if (!job->hidden)
+        return error_set(error, ERROR_UNSUPPORTED, "model %s gives no embeddings", job->model);
+    if (options->dimensions > job->hidden)
+        return error_set(error, ERROR_LIMIT, "'dimensions' is %u, and the model's embeddings have %u",
+                         options->dimensions, job->hidden);
+    job->width = options->dimensions ? options->dimensions : job->hidden;
+    if (!checked_mul(options->n, job->width, &numbers) ||
+        !(job->vectors = calloc(numbers, sizeof *job->vectors)))
+        return error_memory(error, "embeddings", numbers * sizeof *job->vectors);
+    return 0;
+}
+
+int embedding_run(struct embedding_job *job, struct services *services,
+                  const struct embedding_options *options, bool *model_refused, struct error *error)
 {
     struct host_lease lease = {0};
-    size_t numbers = 0;
-    int status = host_acquire(services->host, model, wait_ms, &lease, error);
+    int status = host_acquire(services->host, options->model, options->wait_ms, &lease, error);
     *model_refused = status != 0;
     if (status)
         return status;
     snprintf(job->model, sizeof job->model, "%s", lease.model);
-    job->width = engine_info(lease.engine)->hidden;
-    if (!job->width)
-        status = error_set(error, ERROR_UNSUPPORTED, "model %s gives no embeddings", job->model);
-    else if (!checked_mul(n, job->width, &numbers) || !(job->vectors = calloc(numbers, sizeof *job->vectors)))
-        status = error_memory(error, "embeddings", numbers * sizeof *job->vectors);
-    for (uint32_t i = 0, done = 0; i < n && !status; i += done)
-        status =
-            run_group(job, lease.engine, inputs + i, n - i < EMBEDDING_AT_ONCE ? n - i : EMBEDDING_AT_ONCE,
-                      job->vectors + (size_t)i * job->width, &done, error);
+    job->hidden = engine_info(lease.engine)->hidden;
+    job->live = services->live;
+    status = prepare(job, options, error);
+    for (uint32_t i = 0, done = 0; i < options->n && !status; i += done) {
+        uint32_t left = options->n - i;
+        status = run_group(job, lease.engine, options->inputs + i,
+                           left < EMBEDDING_AT_ONCE ? left : EMBEDDING_AT_ONCE,
+                           job->vectors + (size_t)i * job->width, &done, error);
+    }
     host_release(services->host, &lease);
     return status;
 }

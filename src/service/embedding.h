@@ -18,6 +18,14 @@ struct embedding_input {
     uint32_t n_tokens;
 };
 
+struct embedding_options {
+    const char *model; /* NULL or "": the loaded or default one */
+    const struct embedding_input *inputs;
+    uint32_t n;
+    uint32_t dimensions; /* the first ones are given (Matryoshka embeddings, arXiv 2205.13147); 0: all */
+    uint32_t wait_ms;    /* for the model */
+};
+
 enum { EMBEDDING_AT_ONCE = 8 };
 
 /* One call, and how it is broken off from another thread. */
@@ -25,6 +33,8 @@ struct embedding_job {
     pthread_mutex_t lock;
     bool cancelled;
     struct engine_request *running[EMBEDDING_AT_ONCE]; /* guarded by lock */
+    struct live *live;                                 /* where prompts are counted */
+    uint32_t hidden;                                   /* numbers that the model gives for each text */
     /* after embedding_run */
     char model[256];
     float *vectors; /* [n, width] */
@@ -36,13 +46,9 @@ void embedding_init(struct embedding_job *job);
 void embedding_free(struct embedding_job *job);
 void embedding_cancel(struct embedding_job *job); /* any thread */
 
-/* Makes it one of length 1; all zeros stay. */
-void embedding_make_unit(float *vector, uint32_t n);
-
-/* model: NULL or "": the loaded or default one. Errors: host_acquire's (*model_refused is then true),
- * engine_submit's, ERROR_CANCELLED, ERROR_MEMORY. */
-int embedding_run(struct embedding_job *job, struct services *services, const char *model,
-                  const struct embedding_input *inputs, uint32_t n, uint32_t wait_ms, bool *model_refused,
-                  struct error *error);
+/* Errors: host_acquire's (*model_refused is then true), engine_submit's, ERROR_LIMIT (more dimensions than
+ * the model gives: nothing has been computed), ERROR_CANCELLED, ERROR_MEMORY. */
+int embedding_run(struct embedding_job *job, struct services *services,
+                  const struct embedding_options *options, bool *model_refused, struct error *error);
 
 #endif

@@ -184,11 +184,16 @@ void live_count_token(struct live *live, double gap_ms)
         observe(&live->itl, gap_ms);
 }
 
+void live_count_prompt(struct live *live, const struct engine_timings *timings)
+{
+    add(&live->prompt_tokens, timings->prompt_tokens);
+    add(&live->cached_tokens, timings->cached_tokens);
+}
+
 void live_count_answer(struct live *live, enum engine_finish finish, const struct engine_timings *timings)
 {
     add(&live->answers[finish <= FINISH_ERROR ? finish : FINISH_ERROR], 1);
-    add(&live->prompt_tokens, timings->prompt_tokens);
-    add(&live->cached_tokens, timings->cached_tokens);
+    live_count_prompt(live, timings);
     add(&live->drafted_tokens, timings->drafted_tokens);
     add(&live->accepted_tokens, timings->accepted_tokens);
     if (timings->first_token_ns > timings->accepted_ns)

@@ -18,7 +18,9 @@ void live_close(struct live *live); /* NULL is legal */
 void live_count_request(struct live *live, const char *route, int status, double ms);
 /* A generated token was passed on: gap_ms since the one before of the same answer, < 0 for the first. */
 void live_count_token(struct live *live, double gap_ms);
-/* An answer is over. */
+/* A prompt was read, for whatever it was meant. */
+void live_count_prompt(struct live *live, const struct engine_timings *timings);
+/* An answer is over. Counts its prompt too. */
 void live_count_answer(struct live *live, enum engine_finish finish, const struct engine_timings *timings);
 /* A client was gone before its answer was whole. */
 void live_count_disconnect(struct live *live);

@@ -95,6 +95,27 @@ def test_wrong_embeddings(server, body, words):
     assert words in answer.json()["error"]["message"], answer.text
 
 
+def test_prompts_of_embeddings_are_counted(start_server):
+    server = start_server()
+    body = {"model": "builtin", "input": ["What is prefill?", "How is a prompt read?"]}
+    usage = server.post("/v1/embeddings", body).json()["usage"]
+    assert server.metric("llmind_prompt_tokens_total") == usage["prompt_tokens"] > 0
+    assert server.metric("llmind_answers_total") == 0
+    # what the model does not give is refused before it has read anything
+    answer = server.post("/v1/embeddings", body | {"dimensions": 513})
+    problem = answer.json()["error"]
+    assert (answer.status_code, problem["code"], problem["param"]) == (400, "out_of_range", "dimensions"), problem
+    assert "513" in problem["message"] and "512" in problem["message"]
+    assert server.metric("llmind_prompt_tokens_total") == usage["prompt_tokens"]
+
+
+def test_the_field_of_the_prompt_is_blamed(server):
+    for tokens, code in (([10**6], "invalid"), ([5] * 40000, "context_length_exceeded")):
+        for path, field in (("/v1/embeddings", "input"), ("/v1/completions", "prompt")):
+            problem = server.post(path, {"model": "builtin", field: tokens}).json()["error"]
+            assert (problem["code"], problem["param"]) == (code, field), problem
+
+
 def test_embeddings_of_an_unknown_model(client):
     with pytest.raises(openai.NotFoundError):
         client.embeddings.create(model="never-heard-of", input="text")

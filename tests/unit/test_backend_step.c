@@ -87,7 +87,7 @@ static void run_plan(const struct plan *plan, const struct run *run, float *logi
                 outputs[n] = n;
             }
         }
-        struct backend_batch batch = {n, n, sequences, tokens, positions, owner, outputs, owners};
+        struct backend_batch batch = {n, n, sequences, tokens, positions, owner, outputs, owners, false};
         const float *result;
         if (backend_step(model, &batch, &result, NULL, &error))
             fail_msg("%s", error.message);
@@ -195,7 +195,7 @@ static void test_limits(void **state)
     uint32_t pages[] = {0, 1}, positions[] = {0}, sequence[] = {0}, outputs[] = {0};
     struct backend_sequence owner = {pages, 2};
     int32_t token = HAND_VOCAB;
-    struct backend_batch batch = {1, 1, 1, &token, positions, sequence, outputs, &owner};
+    struct backend_batch batch = {1, 1, 1, &token, positions, sequence, outputs, &owner, false};
     const float *logits;
     assert_int_equal(backend_step(model, &batch, &logits, NULL, &error), ERROR_INTERNAL);
     token = 1;
@@ -287,12 +287,48 @@ static void test_trace(void **state)
     uint64_t *ns = calloc(n_segments, sizeof *ns);
     struct backend_sequence owner = {pages, 2};
     int32_t token = 3;
-    struct backend_batch batch = {1, 1, 1, &token, positions, sequence, outputs, &owner};
+    struct backend_batch batch = {1, 1, 1, &token, positions, sequence, outputs, &owner, false};
     const float *logits;
     assert_int_equal(backend_step(model, &batch, &logits, ns, &error), 0);
     for (uint32_t i = 0; i < n_segments; i++)
         assert_true(ns[i] > 0);
     free(ns);
+    backend_close(model);
+}
+
+/* Where only embeddings are wanted nothing behind them is computed, and they are the same bits. */
+static void test_embeddings_only(void **state)
+{
+    struct plan plan = *(const struct plan *)*state;
+    plan.embedding = plan.ops[plan.n_ops - 1].in; /* of the head */
+    struct error error;
+    struct backend_model *model;
+    struct backend_options options = {.n_threads = 2,
+                                      .kv_bits = 16,
+                                      .max_step_tokens = 4,
+                                      .max_step_outputs = 4,
+                                      .max_sequences = 1,
+                                      .n_pages = 2};
+    assert_int_equal(backend_prepare(&plan, &options, &model, &error), 0);
+    uint32_t pages[] = {0, 1}, positions[] = {0}, sequence[] = {0}, outputs[] = {0};
+    struct backend_sequence owner = {pages, 2};
+    int32_t token = 3;
+    struct backend_batch batch = {1, 1, 1, &token, positions, sequence, outputs, &owner, false};
+    float before[HAND_VOCAB], embedding[HAND_HIDDEN];
+    const float *logits;
+    size_t stride;
+    assert_int_equal(backend_step(model, &batch, &logits, NULL, &error), 0);
+    memcpy(before, logits, sizeof before);
+    token = 5;
+    batch.embeddings_only = true;
+    assert_int_equal(backend_step(model, &batch, &logits, NULL, &error), 0);
+    assert_null(logits);
+    assert_memory_equal(backend_rows(model, plan.logits, &stride), before, sizeof before);
+    memcpy(embedding, backend_rows(model, plan.embedding, &stride), sizeof embedding);
+    batch.embeddings_only = false;
+    assert_int_equal(backend_step(model, &batch, &logits, NULL, &error), 0);
+    assert_memory_equal(backend_rows(model, plan.embedding, &stride), embedding, sizeof embedding);
+    assert_memory_not_equal(logits, before, sizeof before);
     backend_close(model);
 }
 
@@ -316,9 +352,10 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_isas_agree),   cmocka_unit_test(test_batch_invariance),
-        cmocka_unit_test(test_limits),       cmocka_unit_test(test_page_bytes),
-        cmocka_unit_test(test_other_caches), cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_isas_agree),      cmocka_unit_test(test_batch_invariance),
+        cmocka_unit_test(test_limits),          cmocka_unit_test(test_page_bytes),
+        cmocka_unit_test(test_other_caches),    cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_embeddings_only),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

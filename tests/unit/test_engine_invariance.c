@@ -70,6 +70,12 @@ static void run_setting(const char *folder, uint32_t kv_bits, uint32_t chunk, ui
     engine_close(engine);
 }
 
+static void fill_prompt(void)
+{
+    for (int i = 0; i < 1024; i++)
+        prompt[i] = (i * i + 3 * i) % 256;
+}
+
 static void check_format(enum tiny_format format, uint32_t kv_bits)
 {
     static const uint32_t chunks[] = {512, 64, 7, 1};
@@ -78,8 +84,7 @@ static void check_format(enum tiny_format format, uint32_t kv_bits)
     struct record *expected = calloc(1, sizeof *expected), *got = calloc(1, sizeof *got);
     assert_non_null(expected);
     assert_non_null(got);
-    for (int i = 0; i < 1024; i++)
-        prompt[i] = (i * i + 3 * i) % 256;
+    fill_prompt();
     tiny_model_write(&options, folder, sizeof folder);
     run_setting(folder, kv_bits, 512, 1, false, expected);
     for (size_t c = 0; c < sizeof chunks / sizeof *chunks; c++)
@@ -94,6 +99,57 @@ static void check_format(enum tiny_format format, uint32_t kv_bits)
     tiny_model_remove(folder);
     free(got);
     free(expected);
+}
+
+static void embed(struct engine *engine, float *vector)
+{
+    struct engine_submit submit = {.tokens = prompt,
+                                   .n_tokens = N_PROMPT,
+                                   .embedding = true,
+                                   .no_cache = true,
+                                   .sampling = {.top_p = 1, .repetition_penalty = 1}};
+    struct engine_request *request = run_submit(engine, &submit);
+    struct engine_event event;
+    uint32_t n = 0;
+    do {
+        assert_int_equal(engine_next_event(request, &event, RUN_TIMEOUT_MS), 1);
+        if (event.kind == EVENT_EMBEDDING) {
+            assert_true(n + event.text_length / sizeof *vector <= TINY_HIDDEN);
+            memcpy(vector + n, event.text, event.text_length);
+            n += event.text_length / (uint32_t)sizeof *vector;
+        }
+    } while (event.kind != EVENT_FINISH);
+    assert_int_equal(event.finish, FINISH_LENGTH);
+    assert_int_equal(n, TINY_HIDDEN);
+    engine_request_release(request);
+}
+
+/* An embedding that has its steps for itself (without logits) and one beside answers, and the answers. */
+static void test_embeddings(void **state)
+{
+    (void)state;
+    float alone[TINY_HIDDEN], beside[TINY_HIDDEN];
+    static struct answer expected;
+    char folder[256];
+    struct tiny_options options = {.format = TINY_4BIT, .seed = 4};
+    struct engine_request *others[OTHERS];
+    fill_prompt();
+    tiny_model_write(&options, folder, sizeof folder);
+    struct engine *engine = run_open(folder, 2, 64, OTHERS + 1);
+    struct engine_submit submit = run_greedy(prompt, 30, 200);
+    run(engine, &submit, &expected);
+    embed(engine, alone);
+    for (uint32_t i = 0; i < OTHERS; i++)
+        others[i] = run_submit(engine, &submit);
+    embed(engine, beside);
+    assert_memory_equal(alone, beside, sizeof alone);
+    for (uint32_t i = 0; i < OTHERS; i++) {
+        run_collect(others[i], &answer);
+        assert_int_equal(answer.n_tokens, expected.n_tokens);
+        assert_memory_equal(answer.tokens, expected.tokens, sizeof answer.tokens);
+    }
+    engine_close(engine);
+    tiny_model_remove(folder);
 }
 
 static void test_4bit(void **state)
@@ -117,6 +173,6 @@ static void test_8bit_cache(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_4bit), cmocka_unit_test(test_bf16),
-                                       cmocka_unit_test(test_8bit_cache)};
+                                       cmocka_unit_test(test_8bit_cache), cmocka_unit_test(test_embeddings)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,6 +60,52 @@ static void test_guess_at_the_edges(void **state)
     arena_free(&arena);
 }
 
+/* Four equal tokens are better than three, three better than two, and of equally long ones the latest. */
+static void test_the_longest_match(void **state)
+{
+    (void)state;
+    const int32_t text[] = {2, 3, 4, 5, 91, 3, 4, 5, 92, 4, 5, 93, 4, 5, 94, 50, 51, 1, 2, 3, 4, 5};
+    const uint32_t n = sizeof text / sizeof *text;
+    struct arena arena;
+    arena_init(&arena);
+    struct lookup four = look(&arena, 1, text, n), three = look(&arena, 1, text + 1, n - 1),
+                  two = look(&arena, 1, text + 6, n - 6);
+    check_guess(&four, 1, 1, (int32_t[]){91});
+    check_guess(&three, 1, 1, (int32_t[]){92});
+    check_guess(&two, 1, 1, (int32_t[]){94});
+    /* more than four do not count */
+    const int32_t five[] = {1, 2, 3, 4, 5, 95, 2, 3, 4, 5, 96, 1, 2, 3, 4, 5};
+    struct lookup latest = look(&arena, 1, five, sizeof five / sizeof *five);
+    check_guess(&latest, 1, 1, (int32_t[]){96});
+    arena_free(&arena);
+}
+
+/* Rest is measured in steps, whether there would have been something to guess or not; and a try that finds
+ * nothing is still to be made. */
+static void test_rests(void **state)
+{
+    (void)state;
+    int32_t text[40];
+    struct arena arena;
+    arena_init(&arena);
+    for (int i = 0; i < 40; i++)
+        text[i] = i % 10;
+    struct lookup lookup = look(&arena, 8, text, 40);
+    do {
+        lookup_guess(&lookup, 15);
+        lookup_learn(&lookup, 0);
+    } while (lookup.n_guess);
+    for (int32_t i = 0; i < 20; i++) {
+        lookup_add(&lookup, 1000 + i);
+        check_guess(&lookup, 15, 0, NULL);
+    }
+    for (int32_t i = 0; i < 3; i++)
+        lookup_add(&lookup, i);
+    check_guess(&lookup, 15, 1, (int32_t[]){3});
+    check_guess(&lookup, 15, 0, NULL);
+    arena_free(&arena);
+}
+
 static void test_learns(void **state)
 {
     (void)state;
@@ -146,7 +192,7 @@ static struct engine_submit wish(int kind)
 
 static void check_setting(const char *folder, uint32_t kv_bits, uint32_t chunk)
 {
-    static const uint32_t lookups[] = {1, 4, 15};
+    static const uint32_t lookups[] = {1, 4, ENGINE_MAX_PROMPT_LOOKUP};
     for (int kind = 0; kind < 4; kind++) {
         struct engine_submit submit = wish(kind);
         struct engine *engine = open_engine(folder, 0, kv_bits, chunk);
@@ -243,7 +289,7 @@ static void test_a_late_reader(void **state)
     struct tiny_options options = {.format = TINY_4BIT, .seed = 4};
     tiny_model_write(&options, folder, sizeof folder);
     fill_prompt(100);
-    struct engine *engine = open_engine(folder, 15, 16, 512);
+    struct engine *engine = open_engine(folder, ENGINE_MAX_PROMPT_LOOKUP, 16, 512);
     struct engine_submit submit = run_greedy(prompt, 100, 1000), other = run_greedy(prompt, 50, 1000);
     struct engine_request *late = run_submit(engine, &submit);
     run(engine, &other, &answer); /* meanwhile */
@@ -264,7 +310,7 @@ static void test_too_many(void **state)
     char folder[256];
     struct tiny_options tiny = {.format = TINY_4BIT, .seed = 4};
     tiny_model_write(&tiny, folder, sizeof folder);
-    struct engine_options options = {.model = folder, .prompt_lookup = LOOKUP_MAX_TOKENS + 1};
+    struct engine_options options = {.model = folder, .prompt_lookup = ENGINE_MAX_PROMPT_LOOKUP + 1};
     struct engine *engine;
     struct error error;
     assert_int_equal(engine_open(&options, &engine, &error), ERROR_LIMIT);
@@ -275,10 +321,16 @@ static void test_too_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_guess),           cmocka_unit_test(test_guess_at_the_edges),
-        cmocka_unit_test(test_learns),          cmocka_unit_test(test_answers_are_the_same),
-        cmocka_unit_test(test_steps_are_saved), cmocka_unit_test(test_the_next_turn_uses_the_pages),
-        cmocka_unit_test(test_a_late_reader),   cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_guess),
+        cmocka_unit_test(test_guess_at_the_edges),
+        cmocka_unit_test(test_the_longest_match),
+        cmocka_unit_test(test_rests),
+        cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_answers_are_the_same),
+        cmocka_unit_test(test_steps_are_saved),
+        cmocka_unit_test(test_the_next_turn_uses_the_pages),
+        cmocka_unit_test(test_a_late_reader),
+        cmocka_unit_test(test_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -300,6 +300,94 @@ static void test_scored_prompts_share_the_rows(void **state)
     test_free(step);
 }
 
+/* Decodes, and has as much to guess as anybody may. */
+static struct local_request *add_guesser(struct step *step)
+{
+    enum { TEXT = 60, ROOM = 40, ANSWER = 100 };
+    int32_t text[TEXT];
+    for (int32_t i = 0; i < TEXT; i++)
+        text[i] = i % (TEXT / 2);
+    add(step, 10, 12, NULL);
+    struct local_request *request = &step->requests[step->engine.n_active - 1];
+    stream_free(&request->stream);
+    assert_int_equal(stream_init(&request->stream, ROOM, no_wake, NULL, &request->arena, NULL), 0);
+    request->max_tokens = ANSWER;
+    assert_int_equal(
+        lookup_init(&request->lookup, ENGINE_MAX_PROMPT_LOOKUP, text, TEXT, ANSWER, &request->arena, NULL),
+        0);
+    request->lookup.right = 1;
+    return request;
+}
+
+static void test_guesses_share_the_rows(void **state)
+{
+    (void)state;
+    struct step *step = test_malloc(sizeof *step);
+    step_init(step);
+    for (int i = 0; i < SLOTS; i++)
+        add_guesser(step);
+    batch_build(&step->engine);
+    for (int i = 0; i < SLOTS; i++) {
+        assert_int_equal(step->requests[i].lookup.n_guess, SCORE_ROWS / SLOTS);
+        assert_int_equal(step->requests[i].step_rows, 1 + SCORE_ROWS / SLOTS);
+    }
+    assert_int_equal(step->engine.batch.n_outputs, SCORE_ROWS + SLOTS);
+    step_free(step);
+    test_free(step);
+}
+
+/* What one does not want is for the others, and a scored prompt has its part. */
+static void test_guesses_leave_rows(void **state)
+{
+    (void)state;
+    const uint32_t expected[] = {2, 12, 12, 12, 13, 13};
+    struct step *step = test_malloc(sizeof *step);
+    step_init(step);
+    for (int i = 0; i < 6; i++)
+        add_guesser(step);
+    step->requests[0].max_tokens = 3; /* of which the step's own is one */
+    batch_build(&step->engine);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(step->requests[i].lookup.n_guess, expected[i]);
+    step_free(step);
+    step_init(step);
+    for (int i = 0; i < SLOTS - 1; i++)
+        add_guesser(step);
+    add(step, 500, 0, ignore_logits);
+    batch_build(&step->engine);
+    for (int i = 0; i < SLOTS - 1; i++)
+        assert_int_equal(step->requests[i].lookup.n_guess, SCORE_ROWS / SLOTS);
+    assert_int_equal(step->requests[SLOTS - 1].step_tokens, SCORE_ROWS / SLOTS);
+    step_free(step);
+    test_free(step);
+}
+
+/* A step is told that nobody wants logits when all its outputs are embeddings, and only then. */
+static void test_embeddings_alone_want_no_logits(void **state)
+{
+    (void)state;
+    struct step *step = test_malloc(sizeof *step);
+    step_init(step);
+    add(step, 8, 0, NULL);
+    step->requests[0].embeds = true;
+    add(step, 900, 0, NULL); /* does not end in this step */
+    batch_build(&step->engine);
+    assert_int_equal(step->engine.batch.n_outputs, 1);
+    assert_true(step->engine.batch.embeddings_only);
+    add(step, 8, 0, NULL);
+    batch_build(&step->engine);
+    assert_int_equal(step->engine.batch.n_outputs, 2);
+    assert_false(step->engine.batch.embeddings_only);
+    step->engine.n_active = 1;
+    batch_build(&step->engine);
+    assert_true(step->engine.batch.embeddings_only);
+    batch_clear(&step->engine);
+    assert_false(step->engine.batch.embeddings_only);
+    step->engine.n_active = 3;
+    step_free(step);
+    test_free(step);
+}
+
 static void test_a_chunk_smaller_than_the_crowd(void **state)
 {
     (void)state;
@@ -331,6 +419,9 @@ int main(void)
         cmocka_unit_test(test_a_late_reader_pauses_only_itself),
         cmocka_unit_test(test_a_prompt_beside_others_gets_a_part),
         cmocka_unit_test(test_scored_prompts_share_the_rows),
+        cmocka_unit_test(test_guesses_share_the_rows),
+        cmocka_unit_test(test_guesses_leave_rows),
+        cmocka_unit_test(test_embeddings_alone_want_no_logits),
         cmocka_unit_test(test_a_chunk_smaller_than_the_crowd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

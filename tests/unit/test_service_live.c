@@ -142,6 +142,24 @@ static void answers_and_times(void **state)
     live_close(live);
 }
 
+/* A prompt without an answer, as an embedding is. */
+static void prompts_alone(void **state)
+{
+    (void)state;
+    struct live *live = open_live();
+    struct engine_timings timings = {
+        .accepted_ns = 1, .first_token_ns = 2, .prompt_tokens = 100, .cached_tokens = 40};
+    live_count_prompt(live, &timings);
+    struct live_snapshot now = snapshot(live);
+    assert_int_equal(now.prompt_tokens, 100);
+    assert_int_equal(now.cached_tokens, 40);
+    assert_int_equal(now.ttft.total, 0);
+    for (int finish = 0; finish <= FINISH_ERROR; finish++)
+        assert_int_equal(now.answers[finish], 0);
+    live_snapshot_free(&now);
+    live_close(live);
+}
+
 enum { THREADS = 8, PER_THREAD = 5000 };
 
 static void *count_many(void *context)
@@ -217,9 +235,10 @@ static void tokens_per_second(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(begins_empty),    cmocka_unit_test(routes_and_statuses),
-        cmocka_unit_test(too_many_routes), cmocka_unit_test(answers_and_times),
-        cmocka_unit_test(many_threads),    cmocka_unit_test(tokens_per_second),
+        cmocka_unit_test(begins_empty),      cmocka_unit_test(routes_and_statuses),
+        cmocka_unit_test(too_many_routes),   cmocka_unit_test(answers_and_times),
+        cmocka_unit_test(prompts_alone),     cmocka_unit_test(many_threads),
+        cmocka_unit_test(tokens_per_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
