@@ -5,8 +5,9 @@
  * pages, the engine decides which sequence has which page. The plan and the weights it points to are borrowed
  * and must outlive it.
  *
- * Determinism: on one backend and ISA a token's logits are bit-equal whatever else is in the batch, however
- * its prompt was cut into chunks and however many threads work.
+ * Determinism: on the cpu backend and one ISA a token's logits are bit-equal whatever else is in the batch,
+ * however its prompt was cut into chunks and however many threads work. MLX's kernels promise no such thing
+ * (backend_info.batch_invariant), and what is built on it, guessing by prompt lookup, is refused there.
  */
 #ifndef LLMIND_BACKEND_BACKEND_H
 #define LLMIND_BACKEND_BACKEND_H
@@ -21,11 +22,11 @@
 enum { BACKEND_PAGE_TOKENS = 64 }; /* positions in one KV page */
 
 struct backend_options {
-    const char *name;          /* "cpu", or NULL for the best one here */
-    const char *isa;           /* "reference", "avx2", "avx512", ...; NULL chooses from what the CPU has */
-    uint32_t n_threads;        /* 0: all cores this process may use */
-    uint32_t kv_bits;          /* 8 (codes with scales), 16 (f16) or 32 */
-    bool precise;              /* every operation in f32, whatever precision the plan names */
+    const char *name;   /* "cpu" or "mlx"; NULL: cpu */
+    const char *isa;    /* cpu: "reference", "avx2", "avx512", ...; mlx: "cpu", "gpu"; NULL: the best here */
+    uint32_t n_threads; /* 0: all cores this process may use. mlx has its own, and does not ask */
+    uint32_t kv_bits;   /* 8 (codes with scales; cpu), 16 or 32 */
+    bool precise;       /* every operation in f32, whatever precision the plan names */
     uint32_t max_step_tokens;  /* rows of one step, at most */
     uint32_t max_step_outputs; /* logits rows of one step, at most */
     uint32_t max_sequences;    /* sequences in one step, at most */
@@ -47,6 +48,7 @@ struct backend_batch {
     const uint32_t *sequence;                 /* [n_tokens] index into sequences */
     const uint32_t *outputs;                  /* [n_outputs] which tokens' logits are wanted, ascending */
     const struct backend_sequence *sequences; /* [n_sequences] */
+    bool embeddings_only; /* no logits, only plan.embedding: what stands behind it is left out */
 };
 
 /* A range of operations that the backend executes, and can time, as one. */
@@ -62,12 +64,16 @@ struct backend_memory {
 
 struct backend_info {
     const char *name; /* "cpu" */
-    const char *isa;  /* "avx512" */
+    const char *isa;  /* "avx512"; of mlx its device: "cpu", "metal", "cuda" */
     uint32_t n_threads;
     uint32_t kv_bits;
+    bool batch_invariant; /* keeps the promise above */
 };
 
 struct backend_model;
+
+/* The names of the backends of this installation, the default one first, then NULL. Loads none of them. */
+const char *const *backend_names(void);
 
 /* Makes the plan ready. Errors: ERROR_INVALID (an option), ERROR_UNSUPPORTED (an operation, a format, an ISA
  * this machine has not), ERROR_MEMORY. */
@@ -75,10 +81,10 @@ int backend_prepare(const struct plan *plan, const struct backend_options *optio
                     struct backend_model **out, struct error *error);
 void backend_close(struct backend_model *model); /* NULL is legal */
 
-/* Runs one step. *logits: [n_outputs, vocab] f32 (NULL when no outputs are wanted: the middle of a prompt),
- * owned by the backend, valid until the next step. segment_ns, when not NULL: [n_segments] nanoseconds each
- * segment took (a traced step: slower, never summed with others). Allocates nothing. Errors: ERROR_INTERNAL
- * when the batch breaks a limit of backend_options.
+/* Runs one step. *logits: [n_outputs, vocab] f32 (NULL when none are wanted: the middle of a prompt, or
+ * embeddings_only), owned by the backend, valid until the next step. segment_ns, when not NULL: [n_segments]
+ * nanoseconds each segment took (a traced step: slower, never summed with others). Allocates nothing. Errors:
+ * ERROR_INTERNAL when the batch breaks a limit of backend_options.
  */
 int backend_step(struct backend_model *model, const struct backend_batch *batch, const float **logits,
                  uint64_t *segment_ns, struct error *error);

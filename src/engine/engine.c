@@ -43,9 +43,9 @@ static int choose_options(struct local_engine *engine, uint32_t limit, const str
                          LIMIT_PREFILL_CHUNK);
     info->precise = options->precise;
     info->prompt_lookup = options->prompt_lookup;
-    if (info->prompt_lookup > LOOKUP_MAX_TOKENS)
+    if (info->prompt_lookup > ENGINE_MAX_PROMPT_LOOKUP)
         return error_set(error, ERROR_LIMIT, "prompt_lookup %u is more than %d tokens", info->prompt_lookup,
-                         LOOKUP_MAX_TOKENS);
+                         ENGINE_MAX_PROMPT_LOOKUP);
     info->kv_bits = options->kv_bits ? options->kv_bits : options->precise ? 32 : 16;
     if (info->kv_bits != 8 && info->kv_bits != 16 && info->kv_bits != 32)
         return error_set(error, ERROR_INVALID, "kv_bits is %u: it must be 8, 16 or 32", info->kv_bits);
@@ -125,7 +125,14 @@ static int open_backend(struct local_engine *engine, const struct engine_options
 {
     struct backend_options backend;
     int status = plan_backend(engine, options, &backend, error);
-    return status ? status : backend_prepare(engine->plan, &backend, &engine->backend, error);
+    if (!status)
+        status = backend_prepare(engine->plan, &backend, &engine->backend, error);
+    if (!status && engine->info.prompt_lookup && !backend_info(engine->backend).batch_invariant)
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "prompt lookup checks guesses in one step, and the %s backend's results depend on "
+                         "what is in a step: use the cpu backend",
+                         backend_info(engine->backend).name);
+    return status;
 }
 
 static int allocate(struct local_engine *engine, struct error *error)
@@ -185,6 +192,7 @@ static void describe(struct local_engine *engine)
     info->model_path = model->path;
     info->architecture = model->architecture;
     info->quantization = model->quantization;
+    info->adapter = model->adapter;
     info->parameters = model->parameters;
     info->weight_bytes = model->weight_bytes;
     info->file_bytes = model->file_bytes;

@@ -34,8 +34,9 @@ struct engine_options {
     uint32_t kv_bits;       /* 8, 16 or 32; 0: 16, and 32 when precise */
     bool precise;           /* everything in f32 */
     uint32_t queue_limit;   /* requests that may wait; a further one gets ERROR_BUSY at once. 0: no limit */
-    uint32_t prompt_lookup; /* tokens guessed from the text at once (lookup.h), at most 15; 0: none. The
-                               answer is the same, token for token: only how many steps it takes changes */
+    uint32_t prompt_lookup; /* tokens guessed from the text at once (lookup.h), at most
+                               ENGINE_MAX_PROMPT_LOOKUP; 0: none. The answer is the same, token for token:
+                               only how many steps it takes changes */
     bool no_prefix_sharing; /* every prompt is computed whole, even where its beginning is still in the pages
                              */
     /* Memory that somebody will give back before this engine is used (the model that it replaces): counted as
@@ -45,6 +46,7 @@ struct engine_options {
 
 enum {
     ENGINE_DEFAULT_CONTEXT = 8192,
+    ENGINE_MAX_PROMPT_LOOKUP = 15,
     ENGINE_MAX_STOPS = 8,
     ENGINE_MAX_STOP_BYTES = 256,
     ENGINE_MAX_LOGPROBS = 20
@@ -80,6 +82,7 @@ void engine_close(struct engine *engine); /* cancels what runs, joins the thread
 
 struct engine_info {
     const char *model_name, *model_path, *architecture, *quantization;
+    const char *adapter; /* last part of its folder's path; NULL: none */
     const char *backend, *isa;
     uint32_t n_threads, context, vocab, max_sequences, prefill_chunk, kv_bits, prompt_lookup;
     uint32_t hidden; /* length of an embedding; 0: this model gives none */

@@ -90,8 +90,9 @@ static void get_models(struct http_exchange *exchange)
 /* false: answered. */
 static bool read_options(struct http_exchange *exchange, const json_t *options, struct host_load_options *out)
 {
-    static const char *const known[] = {"threads", "context",       "max_sequences", "prefill_chunk",
-                                        "kv_bits", "prompt_lookup", "isa",           "precise"};
+    static const char *const known[] = {"threads",       "context", "max_sequences",
+                                        "prefill_chunk", "kv_bits", "prompt_lookup",
+                                        "backend",       "isa",     "precise"};
     int64_t threads = 0, context = 0, sequences = 0, chunk = 0, bits = 0, lookup = 0;
     bool precise = false;
     *out = (struct host_load_options){.precise = -1, .prompt_lookup = -1};
@@ -103,7 +104,8 @@ static bool read_options(struct http_exchange *exchange, const json_t *options, 
         !http_field_integer(exchange, options, "max_sequences", 1, 1024, &sequences) ||
         !http_field_integer(exchange, options, "prefill_chunk", 1, 65536, &chunk) ||
         !http_field_integer(exchange, options, "kv_bits", 8, 32, &bits) ||
-        !http_field_integer(exchange, options, "prompt_lookup", 0, 15, &lookup) ||
+        !http_field_integer(exchange, options, "prompt_lookup", 0, ENGINE_MAX_PROMPT_LOOKUP, &lookup) ||
+        !http_field_string(exchange, options, "backend", 32, &out->backend) ||
         !http_field_string(exchange, options, "isa", 32, &out->isa) ||
         !http_field_boolean(exchange, options, "precise", &precise))
         return false;

@@ -100,6 +100,10 @@ struct plan_rope {
     float grow_beta;
 };
 
+/* cos_sin: [dims] f32, the cosines of all pairs at this position and then their sines, times what the rope
+ * multiplies results with. */
+void plan_rope_angles(const struct plan_rope *rope, uint32_t position, float *cos_sin);
+
 /* Which operands an operation has, and what may share memory: a unary op reads `in`, a binary one `in2` too;
  * ROPE has `out` only, EMBED too, KV_STORE has no `out`. NORM, ACT_MUL, ADD and SCALE may write to exactly
  * the view they read (in place); otherwise `out` overlaps neither `in` nor `in2`. Views that an operation
@@ -142,7 +146,7 @@ struct plan_op {
             enum plan_activation activation;
         } act_mul;
         struct {
-            float scale; /* 0 = 1; with any other `out` is `in` */
+            float scale; /* 0 = 1 (plan_add_scale); with any other `out` is `in` */
         } add;
         struct {
             float scale, softcap; /* softcap 0 = none */
@@ -159,6 +163,12 @@ struct plan_op {
         } experts;
     };
 };
+
+/* What an ADD multiplies in2 with. */
+static inline float plan_add_scale(const struct plan_op *op)
+{
+    return op->add.scale == 0 ? 1 : op->add.scale;
+}
 
 struct plan {
     const char *family; /* "llama" */

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <sys/utsname.h>
 
+#include "backend/backend.h"
 #include "base/version.h"
 #include "platform/cpu.h"
 #include "platform/memory.h"
@@ -66,6 +67,14 @@ static void put_os(struct figures *figures, json_t *root)
     figures_text(figures, os, "machine", system.machine, "the system does not tell");
 }
 
+static void put_backends(struct figures *figures, json_t *root)
+{
+    json_t *list = json_array();
+    for (const char *const *name = backend_names(); *name; name++)
+        figures->failed = json_array_append_new(list, json_string(*name)) || figures->failed;
+    figures->failed = json_object_set_new(root, "backends", list) || figures->failed;
+}
+
 json_t *performance_system(struct performance *performance)
 {
     struct figures figures = {0};
@@ -75,6 +84,7 @@ json_t *performance_system(struct performance *performance)
     figures_text(&figures, program, "version", version_number(), "");
     figures_text(&figures, program, "commit", version_commit(), "not built from a git checkout");
     figures_number(&figures, program, "uptime_s", performance_uptime_s(performance), "");
+    put_backends(&figures, root);
     put_cpu(&figures, root);
     put_memory(&figures, root);
     put_os(&figures, root);

@@ -146,7 +146,21 @@ def test_what_the_engine_refuses(server, problem):
     worker = (load(server), server.worker_pid)[1]
     assert "more than the model's" in problem(load(server, options={"context": 1 << 24}), 400)["message"]
     assert "ISA" in problem(load(server, options={"isa": "z80"}), 400)["message"]
+    assert "unknown backend" in problem(load(server, options={"backend": "gpu"}), 400)["message"]
     assert server.worker_pid == worker  # what was loaded stays
+
+
+def test_another_backend(server):
+    """The same questions, computed by MLX: the words are the same, the figures say by whom."""
+    if "mlx" not in server.get("/api/system").json()["backends"]:
+        pytest.skip("this build has no mlx backend")
+    question = {"model": "builtin", "messages": [{"role": "user", "content": "What is MBU?"}], "temperature": 0, "max_tokens": 24}
+    load(server)
+    said = server.post("/v1/chat/completions", question).json()["choices"][0]["message"]["content"]
+    loaded = load(server, options={"backend": "mlx", "isa": "cpu"}).json()["model"]
+    assert (loaded["backend"], loaded["isa"], loaded["n_threads"]) == ("mlx", "cpu", 1)
+    assert server.post("/v1/chat/completions", question).json()["choices"][0]["message"]["content"] == said
+    assert load(server, options={"backend": "cpu"}).json()["model"]["isa"] not in ("cpu", None)
 
 
 def test_a_running_answer_is_waited_for(server):
@@ -186,5 +200,8 @@ def test_prompt_lookup_changes_no_word(server):
     assert timings["draft_n"] >= timings["draft_n_accepted"] >= 0 and timings["draft_n"] > 0
     metrics = server.get("/metrics").text
     assert f"llmind_drafted_tokens_total {sum(told[8, t][1].get('draft_n', 0) for t in (0, 1))}\n" in metrics
-    assert load(server, options={"prompt_lookup": 16}).status_code == 400
+    shape = server.get("/openapi.json").json()["components"]["schemas"]["ModelLoad"]["properties"]["options"]
+    most = shape["properties"]["prompt_lookup"]["maximum"]
+    assert load(server, options={"prompt_lookup": most}).status_code == 200
+    assert load(server, options={"prompt_lookup": most + 1}).status_code == 400
     assert load(server, options={"prompt_lookup": 0}).status_code == 200

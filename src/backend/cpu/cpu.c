@@ -1,16 +1,22 @@
-/* Preparing, holding and driving a plan on the cpu; the functions of backend.h. */
+/* Preparing, holding and driving a plan on the cpu: a driver (driver.h). */
 #include "backend/cpu/cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/driver.h"
 #include "platform/cpu.h"
 
-struct backend_model {
+struct cpu_backend {
+    struct backend_model model; /* first */
     struct cpu_model cpu;
-    struct backend_info info;
 };
+
+static const struct cpu_model *cpu_of(const struct backend_model *model)
+{
+    return &((const struct cpu_backend *)model)->cpu;
+}
 
 /* ---- what the plan may ask of this backend ---- */
 
@@ -51,18 +57,11 @@ static int check_plan(const struct plan *plan, struct error *error)
 
 static int check_options(struct backend_options *options, struct error *error)
 {
-    if (options->name && strcmp(options->name, "cpu") != 0)
-        return error_set(error, ERROR_INVALID, "unknown backend \"%s\": this build has cpu", options->name);
     if (options->kv_bits != 8 && options->kv_bits != 16 && options->kv_bits != 32)
         return error_set(error, ERROR_INVALID, "kv-bits %u: the cpu backend stores 8, 16 or 32",
                          options->kv_bits);
     if (!options->n_threads)
         options->n_threads = cpu_usable_threads();
-    if (options->n_threads > 1024)
-        return error_set(error, ERROR_INVALID, "threads %u: at most 1024", options->n_threads);
-    if (!options->max_step_tokens || !options->max_step_outputs || !options->max_sequences ||
-        !options->n_pages)
-        return error_set(error, ERROR_INTERNAL, "a backend limit is zero");
     return 0;
 }
 
@@ -98,8 +97,8 @@ static int lay_out(struct cpu_model *model, const struct plan *plan, const struc
     return status ? status : space_lay_out(model, error);
 }
 
-int backend_scratch_bytes(const struct plan *plan, const struct backend_options *options, uint64_t *bytes,
-                          struct error *error)
+static int scratch_bytes(const struct plan *plan, const struct backend_options *options, uint64_t *bytes,
+                         struct error *error)
 {
     struct cpu_model model = {0};
     int status = lay_out(&model, plan, options, error);
@@ -108,8 +107,8 @@ int backend_scratch_bytes(const struct plan *plan, const struct backend_options 
     return status;
 }
 
-int backend_phases(const struct plan *plan, const struct backend_options *options, uint32_t *n_phases,
-                   struct error *error)
+static int phases(const struct plan *plan, const struct backend_options *options, uint32_t *n_phases,
+                  struct error *error)
 {
     struct cpu_model model = {0};
     int status = lay_out(&model, plan, options, error);
@@ -118,11 +117,9 @@ int backend_phases(const struct plan *plan, const struct backend_options *option
     return status;
 }
 
-static int prepare(struct cpu_model *model, const struct plan *plan, const struct backend_options *options,
-                   struct error *error)
+static int make_ready(struct cpu_model *model, const struct plan *plan, const struct backend_options *options,
+                      struct error *error)
 {
-    if (plan->shapes_only)
-        return error_set(error, ERROR_INVALID, "the plan has shapes and no weights: it cannot be run");
     int status = lay_out(model, plan, options, error);
     if (!status)
         status = space_allocate(model, error);
@@ -132,60 +129,37 @@ static int prepare(struct cpu_model *model, const struct plan *plan, const struc
     return status;
 }
 
-int backend_prepare(const struct plan *plan, const struct backend_options *options,
-                    struct backend_model **out, struct error *error)
+static void close_model(struct backend_model *model)
 {
-    *out = NULL;
-    struct backend_model *model = calloc(1, sizeof *model);
-    if (!model)
-        return error_memory(error, "the backend", sizeof *model);
-    int status = prepare(&model->cpu, plan, options, error);
-    if (status) {
-        backend_close(model);
-        return status;
-    }
-    const struct cpu_model *cpu = &model->cpu;
-    model->info = (struct backend_info){.name = "cpu",
-                                        .isa = cpu->kernels.isa,
-                                        .n_threads = cpu->options.n_threads,
-                                        .kv_bits = cpu->options.kv_bits};
-    *out = model;
-    return 0;
+    struct cpu_backend *backend = (struct cpu_backend *)model;
+    threads_close(backend->cpu.threads);
+    space_free(&backend->cpu);
+    free(backend);
 }
 
-void backend_close(struct backend_model *model)
+static int prepare(const struct plan *plan, const struct backend_options *options, struct backend_model **out,
+                   struct error *error)
 {
-    if (!model)
-        return;
-    threads_close(model->cpu.threads);
-    space_free(&model->cpu);
-    free(model);
+    struct cpu_backend *backend = calloc(1, sizeof *backend);
+    if (!backend)
+        return error_memory(error, "the backend", sizeof *backend);
+    const struct cpu_model *cpu = &backend->cpu;
+    int status = make_ready(&backend->cpu, plan, options, error);
+    if (status) {
+        close_model(&backend->model);
+        return status;
+    }
+    backend->model.limits = cpu->options;
+    backend->model.info = (struct backend_info){.name = "cpu",
+                                                .isa = cpu->kernels.isa,
+                                                .n_threads = cpu->options.n_threads,
+                                                .kv_bits = cpu->options.kv_bits,
+                                                .batch_invariant = true};
+    *out = &backend->model;
+    return 0;
 }
 
 /* ---- steps ---- */
-
-static int check_batch(const struct cpu_model *model, const struct backend_batch *batch, struct error *error)
-{
-    const struct backend_options *limits = &model->options;
-    if (batch->n_tokens > limits->max_step_tokens || batch->n_outputs > limits->max_step_outputs ||
-        batch->n_sequences > limits->max_sequences || batch->n_outputs > batch->n_tokens)
-        return error_set(error, ERROR_INTERNAL,
-                         "a step of %u tokens, %u outputs, %u sequences breaks its limits", batch->n_tokens,
-                         batch->n_outputs, batch->n_sequences);
-    for (uint32_t i = 0; i < batch->n_tokens; i++) {
-        uint32_t sequence = batch->sequence[i];
-        if (sequence >= batch->n_sequences || batch->tokens[i] < 0 ||
-            (uint32_t)batch->tokens[i] >= model->plan->vocab ||
-            batch->positions[i] / BACKEND_PAGE_TOKENS >= batch->sequences[sequence].n_pages ||
-            batch->sequences[sequence].pages[batch->positions[i] / BACKEND_PAGE_TOKENS] >= limits->n_pages)
-            return error_set(error, ERROR_INTERNAL, "token %u of a step has no valid id, sequence or page",
-                             i);
-    }
-    for (uint32_t i = 0; i < batch->n_outputs; i++)
-        if (batch->outputs[i] >= batch->n_tokens || (i && batch->outputs[i] <= batch->outputs[i - 1]))
-            return error_set(error, ERROR_INTERNAL, "output %u of a step is not an ascending token", i);
-    return 0;
-}
 
 /* Cuts the rows of a domain into tiles: neighbours of one sequence, at most max_rows. */
 static uint32_t cut_tiles(const struct cpu_model *model, enum plan_domain domain, uint32_t max_rows,
@@ -217,13 +191,10 @@ static uint32_t tile_tokens(const struct plan *plan)
     return per_kv >= KERNEL_MAX_ATTEND_ROWS ? 1 : KERNEL_MAX_ATTEND_ROWS / per_kv;
 }
 
-int backend_step(struct backend_model *model, const struct backend_batch *batch, const float **logits,
-                 uint64_t *segment_ns, struct error *error)
+static int step(struct backend_model *model, const struct backend_batch *batch, const float **logits,
+                uint64_t *segment_ns, struct error *error)
 {
-    struct cpu_model *cpu = &model->cpu;
-    int status = check_batch(cpu, batch, error);
-    if (status)
-        return status;
+    struct cpu_model *cpu = &((struct cpu_backend *)model)->cpu;
     cpu->batch = batch;
     cpu->segment_ns = segment_ns;
     memcpy(cpu->output_token, batch->outputs, batch->n_outputs * sizeof *batch->outputs);
@@ -232,39 +203,44 @@ int backend_step(struct backend_model *model, const struct backend_batch *batch,
         cpu->n_tiles[domain] = cut_tiles(cpu, (enum plan_domain)domain, max_rows, cpu->tiles[domain]);
     if (segment_ns)
         memset(segment_ns, 0, cpu->n_segments * sizeof *segment_ns);
-    if ((status = schedule_pieces(cpu, error)))
+    int status = schedule_pieces(cpu, error);
+    if (status)
         return status;
     threads_run(cpu->threads, cpu->pieces);
-    *logits = batch->n_outputs ? view_row(cpu, cpu->plan->logits, 0) : NULL;
+    *logits = batch->n_outputs && !batch->embeddings_only ? view_row(cpu, cpu->plan->logits, 0) : NULL;
     return 0;
 }
 
-const float *backend_rows(const struct backend_model *model, struct plan_view view, size_t *stride)
+static const float *rows(const struct backend_model *model, struct plan_view view, size_t *stride)
 {
-    *stride = model->cpu.plan->slots[view.slot].width;
-    return view_row(&model->cpu, view, 0);
+    *stride = model->plan->slots[view.slot].width;
+    return view_row(cpu_of(model), view, 0);
 }
 
 /* ---- figures ---- */
 
-const struct backend_segment *backend_segments(const struct backend_model *model, uint32_t *n_segments)
+static const struct backend_segment *segments(const struct backend_model *model, uint32_t *n_segments)
 {
-    *n_segments = model->cpu.n_segments;
-    return model->cpu.segments;
+    *n_segments = cpu_of(model)->n_segments;
+    return cpu_of(model)->segments;
 }
 
-struct backend_memory backend_memory(const struct backend_model *model)
+static struct backend_memory memory(const struct backend_model *model)
 {
-    return (struct backend_memory){.scratch_bytes = model->cpu.memory_bytes + model->cpu.arena.used_bytes,
-                                   .kv_bytes = model->cpu.kv_bytes};
+    const struct cpu_model *cpu = cpu_of(model);
+    return (struct backend_memory){.scratch_bytes = cpu->memory_bytes + cpu->arena.used_bytes,
+                                   .kv_bytes = cpu->kv_bytes};
 }
 
-struct backend_info backend_info(const struct backend_model *model)
-{
-    return model->info;
-}
-
-uint64_t backend_page_bytes(const struct plan *plan, uint32_t kv_bits)
-{
-    return plan_kv_bytes_per_token(plan, kv_bits) * BACKEND_PAGE_TOKENS;
-}
+const struct backend_driver backend_cpu = {
+    .version = BACKEND_DRIVER_VERSION,
+    .name = "cpu",
+    .prepare = prepare,
+    .close = close_model,
+    .step = step,
+    .rows = rows,
+    .segments = segments,
+    .memory = memory,
+    .scratch_bytes = scratch_bytes,
+    .phases = phases,
+};

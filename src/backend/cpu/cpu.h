@@ -6,6 +6,8 @@
  * over some rows; then the rows are rounded to int8 for the matrix products that follow, where those want it
  *   LINEAR    matrix products that share one input: pieces of weight rows
  *   ATTEND    tiles of queries
+ *   SCALE     one operation on each number alone: shares of the columns of each row, because a step has few
+ *             rows of logits, and each is as wide as the vocabulary
  *   EXPERTS   routed experts, in six phases (experts.c)
  * Operations that are timed together are a *segment*: one phase, or the six of routed experts, or a matrix
  * product and the rounding before it. Who computes a piece never changes its result.
@@ -28,6 +30,7 @@ enum phase_kind {
     PHASE_ROWS,
     PHASE_LINEAR,
     PHASE_ATTEND,
+    PHASE_SCALE,
     PHASE_EXPERTS_SORT,
     PHASE_EXPERTS_GATHER,
     PHASE_EXPERTS_UP,
@@ -127,6 +130,8 @@ uint32_t piece_rows(const struct cpu_model *model, uint64_t total, uint64_t row_
 uint32_t linear_piece_rows(const struct cpu_model *model, const struct phase *phase);
 /* Rows in one piece of `rows` rows that are worked on alone. */
 uint32_t share_rows(const struct cpu_model *model, uint32_t rows);
+/* Columns in one piece of a SCALE phase, 1 .. width: every thread has a part even of a single row. */
+uint32_t share_columns(const struct cpu_model *model, uint32_t rows, uint32_t width);
 /* Cuts every phase of this step into model->pieces. ERROR_LIMIT: more than STAGE_MAX_PIECES. */
 int schedule_pieces(struct cpu_model *model, struct error *error);
 

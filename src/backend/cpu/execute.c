@@ -1,5 +1,4 @@
 /* One step, as every thread of the pool runs it. */
-#include <math.h>
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
@@ -32,33 +31,6 @@ static void piece_of_rows(const struct cpu_model *model, enum plan_domain domain
 
 /* ---- rotary tables ---- */
 
-/* Beyond dynamic_from the base grows with the position, as Hugging Face's "dynamic" NTK scaling has it for a
- * sequence that ends there. */
-static float dynamic_inv_freq(const struct plan_rope *rope, uint32_t position, uint32_t pair)
-{
-    float dims = (float)rope->dims;
-    float stretch = rope->factor * (float)(position + 1) / (float)rope->dynamic_from - (rope->factor - 1.0f);
-    float base = rope->base * powf(stretch, dims / (dims - 2.0f));
-    return powf(base, -2.0f * (float)pair / dims);
-}
-
-static void fill_rope(const struct plan_rope *rope, uint32_t position, float *cos_sin)
-{
-    uint32_t pairs = rope->dims / 2;
-    bool dynamic = rope->dynamic_from && position >= rope->dynamic_from;
-    float scale = rope->scale;
-    if (rope->grow_from) {
-        uint32_t times = position / rope->grow_from; /* whole ones */
-        scale *= 1.0f + rope->grow_beta * logf(1.0f + (float)times);
-    }
-    for (uint32_t i = 0; i < pairs; i++) {
-        float inv_freq = dynamic ? dynamic_inv_freq(rope, position, i) : rope->inv_freq[i];
-        float angle = (float)position * inv_freq;
-        cos_sin[i] = cosf(angle) * scale;
-        cos_sin[pairs + i] = sinf(angle) * scale;
-    }
-}
-
 static void fill_rope_tables(struct cpu_model *model, uint32_t piece)
 {
     uint32_t begin, end;
@@ -66,8 +38,8 @@ static void fill_rope_tables(struct cpu_model *model, uint32_t piece)
     for (uint32_t i = 0; i < model->n_ropes; i++) {
         const struct rope_table *table = &model->ropes[i];
         for (uint32_t row = begin; row < end; row++)
-            fill_rope(table->rope, model->batch->positions[row],
-                      table->cos_sin + (size_t)row * table->rope->dims);
+            plan_rope_angles(table->rope, model->batch->positions[row],
+                             table->cos_sin + (size_t)row * table->rope->dims);
     }
 }
 
@@ -99,22 +71,12 @@ static void embed_row(const struct cpu_model *model, const struct plan_op *op, u
             out[i] *= op->embed.scale;
 }
 
-/* Not worth a kernel: a step has one of these, over the few rows whose logits are wanted. */
-static void scale_row(const struct cpu_model *model, const struct plan_op *op, uint32_t row)
-{
-    const float *in = view_row(model, op->in, row);
-    float *out = view_row(model, op->out, row);
-    float scale = op->scale.scale, softcap = op->scale.softcap;
-    for (uint32_t i = 0; i < op->out.width; i++)
-        out[i] = softcap > 0 ? softcap * tanhf(in[i] * scale / softcap) : in[i] * scale;
-}
-
 static void add_row(const struct cpu_model *model, const struct plan_op *op, uint32_t row)
 {
     const float *in2 = view_row(model, op->in2, row);
-    float *out = view_row(model, op->out, row);
-    if (op->add.scale != 0)
-        model->kernels.add_scaled(out, in2, op->add.scale, op->out.width);
+    float *out = view_row(model, op->out, row), scale = plan_add_scale(op);
+    if (scale != 1)
+        model->kernels.add_scaled(out, in2, scale, op->out.width);
     else
         model->kernels.add(view_row(model, op->in, row), in2, op->out.width, out);
 }
@@ -161,9 +123,6 @@ static void execute_row(const struct cpu_model *model, const struct plan_op *op,
     case PLAN_ADD:
         add_row(model, op, row);
         break;
-    case PLAN_SCALE:
-        scale_row(model, op, row);
-        break;
     case PLAN_ROUTE:
         execute_route(op, view_row(model, op->in, row), view_row(model, op->out, row));
         break;
@@ -171,7 +130,7 @@ static void execute_row(const struct cpu_model *model, const struct plan_op *op,
         memcpy(view_row(model, op->out, row), view_row(model, op->in, model->output_token[row]),
                op->out.width * sizeof(float));
         break;
-    default: /* LINEAR, ATTEND and EXPERTS have phases of their own */
+    default: /* LINEAR, ATTEND, SCALE and EXPERTS have phases of their own */
         break;
     }
 }
@@ -294,6 +253,19 @@ static void execute_attend(struct cpu_model *model, const struct phase *phase, u
     attend_head(model, op, *(last - piece / heads), piece % heads, scratch);
 }
 
+/* ---- scaling ---- */
+
+/* One row's share of columns. */
+static void execute_scale(const struct cpu_model *model, const struct phase *phase, uint32_t piece)
+{
+    const struct plan_op *op = &model->plan->ops[phase->first_op];
+    uint32_t width = op->out.width, share = share_columns(model, step_rows(model, phase->domain), width);
+    uint32_t shares = (width + share - 1) / share, row = piece / shares, first = piece % shares * share;
+    uint32_t n = width - first < share ? width - first : share;
+    model->kernels.scale(view_row(model, op->in, row) + first, op->scale.scale, op->scale.softcap, n,
+                         view_row(model, op->out, row) + first);
+}
+
 /* ---- the step ---- */
 
 static void execute_piece(struct cpu_model *model, const struct phase *phase, uint32_t piece, void *scratch)
@@ -310,6 +282,9 @@ static void execute_piece(struct cpu_model *model, const struct phase *phase, ui
         break;
     case PHASE_ATTEND:
         execute_attend(model, phase, piece, scratch);
+        break;
+    case PHASE_SCALE:
+        execute_scale(model, phase, piece);
         break;
     default:
         execute_experts(model, phase, piece, scratch);

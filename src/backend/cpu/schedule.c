@@ -20,6 +20,8 @@ static enum phase_kind op_phase(const struct plan_op *op)
         return PHASE_LINEAR;
     case PLAN_ATTEND:
         return PHASE_ATTEND;
+    case PLAN_SCALE:
+        return PHASE_SCALE;
     case PLAN_EXPERTS:
         return PHASE_EXPERTS_SORT;
     default:
@@ -172,6 +174,15 @@ uint32_t share_rows(const struct cpu_model *model, uint32_t rows)
     return (rows + pieces - 1) / pieces;
 }
 
+uint32_t share_columns(const struct cpu_model *model, uint32_t rows, uint32_t width)
+{
+    enum { PIECES_PER_THREAD = 4, LEAST = 1024 };
+    uint64_t pieces = threads_count(model->threads) * (uint64_t)PIECES_PER_THREAD;
+    uint64_t share = (uint64_t)rows * width / pieces;
+    share = share < LEAST ? LEAST : (share + 15) / 16 * 16; /* 16 floats: whole cache lines and vectors */
+    return share < width ? (uint32_t)share : width;
+}
+
 uint32_t linear_piece_rows(const struct cpu_model *model, const struct phase *phase)
 {
     const struct plan_op *ops = model->plan->ops + phase->first_op;
@@ -191,6 +202,12 @@ static uint64_t linear_pieces(const struct cpu_model *model, const struct phase 
     return pieces;
 }
 
+static uint64_t scale_pieces(const struct cpu_model *model, const struct phase *phase, uint32_t rows)
+{
+    uint32_t width = model->plan->ops[phase->first_op].out.width, share = share_columns(model, rows, width);
+    return (uint64_t)rows * ((width + share - 1) / share);
+}
+
 static uint64_t phase_pieces(const struct cpu_model *model, const struct phase *phase)
 {
     uint32_t rows = step_rows(model, phase->domain);
@@ -205,15 +222,31 @@ static uint64_t phase_pieces(const struct cpu_model *model, const struct phase *
     case PHASE_ATTEND:
         return (uint64_t)model->n_tiles[phase->domain] *
                model->plan->caches[model->plan->ops[phase->first_op].attend.cache].n_kv_heads;
+    case PHASE_SCALE:
+        return scale_pieces(model, phase, rows);
     default:
         return experts_pieces(model, phase);
     }
 }
 
+/* The operations of this step, of which the last are left out where nobody wants logits: those behind the one
+ * that writes the embedding, unless they leave something in a cache. */
+static uint32_t step_ops(const struct cpu_model *model)
+{
+    const struct plan *plan = model->plan;
+    uint32_t n = plan->n_ops;
+    while (model->batch->embeddings_only && n && plan->ops[n - 1].kind != PLAN_KV_STORE &&
+           !views_overlap(plan->ops[n - 1].out, plan->embedding))
+        n--;
+    return n;
+}
+
 int schedule_pieces(struct cpu_model *model, struct error *error)
 {
+    uint32_t n_ops = step_ops(model);
     for (uint32_t i = 0; i < model->n_phases; i++) {
-        uint64_t pieces = phase_pieces(model, &model->phases[i]);
+        bool left_out = model->phases[i].first_op >= n_ops;
+        uint64_t pieces = left_out ? 0 : phase_pieces(model, &model->phases[i]);
         if (pieces > STAGE_MAX_PIECES)
             return error_set(error, ERROR_LIMIT,
                              "%s is too large for one step of %u tokens: use a smaller prefill chunk",

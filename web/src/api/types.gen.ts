@@ -1346,6 +1346,8 @@ export interface components {
             mid: number;
         } | null;
         LoadedModel: {
+            /** @description The LoRA adapter that the model is served with, by the last part of its folder's path. */
+            adapter: string | null;
             architecture: string | null;
             backend: string | null;
             context: number;
@@ -1402,6 +1404,8 @@ export interface components {
             /** @description A name from GET /api/models. */
             model: string;
             options?: {
+                /** @description One of GET /api/system's backends. */
+                backend?: string | null;
                 context?: number | null;
                 isa?: string | null;
                 /** @enum {unknown} */
@@ -1907,6 +1911,8 @@ export interface components {
             takes_effect: string;
         };
         System: {
+            /** @description What models can be computed with here, the default first: cpu, and mlx where it was built in. */
+            backends: string[];
             cpu: {
                 cores_allowed: number;
                 cores_online: number;

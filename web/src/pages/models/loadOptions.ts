@@ -2,7 +2,7 @@
 import type { Schemas } from '../../api/client';
 
 type Numbers = 'threads' | 'context' | 'max_sequences' | 'prefill_chunk' | 'prompt_lookup';
-export type LoadText = Record<Numbers | 'kv_bits' | 'isa', string> & {
+export type LoadText = Record<Numbers | 'kv_bits' | 'isa' | 'backend', string> & {
   precise: boolean;
 };
 export type LoadBody = NonNullable<Schemas['ModelLoad']['options']>;
@@ -15,6 +15,7 @@ export const noOptions: LoadText = {
   prompt_lookup: '',
   kv_bits: '',
   isa: '',
+  backend: '',
   precise: false,
 };
 
@@ -89,7 +90,8 @@ export function loadBody(text: LoadText): LoadBody {
   for (const { key } of numberFields) if (text[key].trim()) body[key] = Number(text[key]);
   if (text.kv_bits === '8' || text.kv_bits === '16' || text.kv_bits === '32')
     body.kv_bits = Number(text.kv_bits) as 8 | 16 | 32;
-  if (text.isa) body.isa = text.isa;
+  if (text.isa && text.backend !== 'mlx') body.isa = text.isa; // those of MLX are its own
+  if (text.backend) body.backend = text.backend;
   if (text.precise) body.precise = true;
   return body;
 }

@@ -1,0 +1,309 @@
+/* The mlx backend: the functions of backend.h over MLX's C++ library (https://ml-explore.github.io/mlx),
+ * which chooses its device: Metal, CUDA or the CPU. It is a library of its own, so that the program starts
+ * where MLX is not.
+ *
+ * MLX's errors are exceptions; none leaves this file.
+ */
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include <mlx/mlx.h>
+
+#include "backend/mlx/step.h"
+#include "backend/mlx/thread.h"
+
+extern "C" {
+#include "backend/driver.h"
+}
+
+namespace llmind
+{
+
+namespace
+{
+
+struct MlxModel : backend_model {
+    std::optional<mx::Device> device;
+    std::unique_ptr<Model> model; /* made, used and destroyed in MLX's thread */
+    std::vector<backend_segment> segments;
+    std::optional<mx::array> logits, embedding; /* of the last step */
+    std::atomic<uint64_t> kv_bytes, weight_bytes,
+        held_bytes; /* held: all that MLX has, after the last step */
+    std::string isa;
+};
+
+/* Runs what may throw. */
+template <typename Work> int guarded(struct error *error, Work work)
+{
+    try {
+        return work();
+    } catch (const std::bad_alloc &) {
+        return error_set(error, ERROR_MEMORY, "the mlx backend is out of memory");
+    } catch (const std::exception &exception) {
+        return error_set(error, ERROR_INTERNAL, "mlx: %.400s", exception.what());
+    }
+}
+
+/* Metal can use the mapped bytes of the weights where they lie; elsewhere MLX copies them. */
+#ifdef __APPLE__
+constexpr bool SHARES_WEIGHTS = true;
+#else
+constexpr bool SHARES_WEIGHTS = false;
+#endif
+
+/* ---- what may be asked ---- */
+
+int check_plan(const struct plan *plan, struct error *error)
+{
+    for (uint32_t i = 0; i < plan->n_caches; i++)
+        if (plan->caches[i].kind == CACHE_LATENT || plan->caches[i].kind == CACHE_RECURRENT)
+            return error_set(error, ERROR_UNSUPPORTED, "layers.%d: the mlx backend cannot keep %s",
+                             static_cast<int>(plan->caches[i].layer),
+                             plan->caches[i].kind == CACHE_LATENT ? "a latent cache" : "a recurrent state");
+    return 0;
+}
+
+int check(const struct plan *plan, const struct backend_options *options, struct error *error)
+{
+    if (options->kv_bits != 16 && options->kv_bits != 32)
+        return error_set(error, ERROR_INVALID, "kv-bits %u: the mlx backend stores 16 or 32",
+                         options->kv_bits);
+    if (options->isa && std::strcmp(options->isa, "cpu") != 0 && std::strcmp(options->isa, "gpu") != 0)
+        return error_set(error, ERROR_UNSUPPORTED, "isa \"%s\": the mlx backend has cpu and gpu",
+                         options->isa);
+    return check_plan(plan, error);
+}
+
+/* MLX's device, and what it is called. */
+mx::Device device_of(const char *wish)
+{
+    bool gpu = mx::is_available(mx::Device::gpu);
+    if (wish && std::strcmp(wish, "gpu") == 0 && !gpu)
+        throw std::runtime_error("this build of MLX, or this machine, has no GPU");
+    return gpu && !(wish && std::strcmp(wish, "cpu") == 0) ? mx::Device::gpu : mx::Device::cpu;
+}
+
+std::string device_name(const mx::Device &device)
+{
+    if (device == mx::Device::cpu)
+        return "cpu";
+    return mx::metal::is_available() ? "metal" : "cuda";
+}
+
+/* ---- opening ---- */
+
+bool stands_alone(enum plan_op_kind kind)
+{
+    return kind == PLAN_LINEAR || kind == PLAN_ATTEND || kind == PLAN_EXPERTS;
+}
+
+/* Products and attention are timed alone, what lies between them together. */
+std::vector<backend_segment> cut_segments(const struct plan &plan)
+{
+    std::vector<backend_segment> segments;
+    for (uint32_t i = 0; i < plan.n_ops; i++) {
+        bool joins = i && !stands_alone(plan.ops[i].kind) && !stands_alone(plan.ops[i - 1].kind);
+        if (joins)
+            segments.back().n_ops++;
+        else
+            segments.push_back({i, 1});
+    }
+    return segments;
+}
+
+/* In the thread. */
+void note_memory(MlxModel &mlx)
+{
+    mlx.kv_bytes = mlx.model->cache.bytes();
+    mlx.held_bytes = mx::get_active_memory() + mx::get_cache_memory();
+}
+
+/* In the thread. */
+void load(MlxModel &mlx, const struct plan &plan, const struct backend_options &options)
+{
+    mlx.device = device_of(options.isa);
+    mx::set_default_device(*mlx.device);
+    mlx.isa = device_name(*mlx.device);
+    mx::Dtype type = compute_type(plan, options.precise);
+    mx::Dtype kept = options.kv_bits == 32 ? mx::float32 : type == mx::float32 ? mx::float16 : type;
+    mlx.model = std::make_unique<Model>(Model{&plan, type, {}, {}, Cache(plan, kept, options.n_pages)});
+    make_constants(*mlx.model);
+    std::vector<mx::array> all;
+    size_t bytes = 0;
+    for (const auto &[weight, matrix] : mlx.model->matrices) {
+        all.push_back(matrix.data);
+        if (matrix.scales)
+            all.push_back(*matrix.scales);
+        if (matrix.biases)
+            all.push_back(*matrix.biases);
+        bytes += matrix_bytes(matrix);
+    }
+    mx::eval(all);
+    mx::clear_cache(); /* what was converted is not needed again */
+    mlx.weight_bytes = SHARES_WEIGHTS ? 0 : bytes;
+    note_memory(mlx);
+}
+
+void close(struct backend_model *model)
+{
+    auto *mlx = static_cast<MlxModel *>(model);
+    try {
+        run_in_thread([&] {
+            mlx->logits.reset();
+            mlx->embedding.reset();
+            mlx->model.reset();
+            mx::synchronize();
+            mx::clear_cache();
+        });
+    } catch (const std::exception &exception) {
+        std::fprintf(stderr, "mlx, while closing a model: %s\n", exception.what());
+    }
+    delete mlx;
+}
+
+int prepare(const struct plan *plan, const struct backend_options *options, struct backend_model **out,
+            struct error *error)
+{
+    int status = check(plan, options, error);
+    if (status)
+        return status;
+    MlxModel *mlx = nullptr;
+    status = guarded(error, [&] {
+        mlx = new MlxModel();
+        mlx->segments = cut_segments(*plan);
+        mlx->limits = *options;
+        mlx->limits.n_threads = 1;
+        run_in_thread([&] { load(*mlx, *plan, *options); });
+        mlx->info = {"mlx", mlx->isa.c_str(), mlx->limits.n_threads, options->kv_bits, false};
+        return 0;
+    });
+    if (status && mlx)
+        close(mlx);
+    else
+        *out = mlx;
+    return status;
+}
+
+/* ---- steps ---- */
+
+/* Everything that was written and has not been computed yet, timed. */
+void time_segment(Step &step, const MlxModel &mlx, const backend_segment &segment, uint64_t *ns)
+{
+    auto begin = std::chrono::steady_clock::now();
+    std::vector<mx::array> written;
+    for (uint32_t i = segment.first_op; i < segment.first_op + segment.n_ops; i++) {
+        step.execute(i);
+        if (mlx.plan->ops[i].kind != PLAN_KV_STORE)
+            written.push_back(step.read(mlx.plan->ops[i].out));
+        else
+            mlx.model->cache.collect(written);
+    }
+    mx::eval(written);
+    *ns = static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
+}
+
+/* In the thread. */
+void compute(MlxModel &mlx, const struct backend_batch &batch, uint64_t *segment_ns)
+{
+    mx::set_default_device(*mlx.device); /* another model may have another one */
+    Step step(*mlx.model, batch);
+    mlx.logits.reset();
+    mlx.embedding.reset();
+    uint32_t n_segments = static_cast<uint32_t>(mlx.segments.size());
+    for (uint32_t i = 0; i < n_segments; i++) {
+        const backend_segment &segment = mlx.segments[i];
+        if (!batch.n_outputs &&
+            mlx.plan->slots[mlx.plan->ops[segment.first_op].out.slot].domain == DOMAIN_OUTPUTS)
+            continue;
+        if (segment_ns)
+            time_segment(step, mlx, segment, &segment_ns[i]);
+        else
+            for (uint32_t op = segment.first_op; op < segment.first_op + segment.n_ops; op++)
+                step.execute(op);
+    }
+    std::vector<mx::array> wanted;
+    auto keep = [&](std::optional<mx::array> &where, struct plan_view view) {
+        where = mx::contiguous(mx::astype(step.read(view), mx::float32));
+        wanted.push_back(*where);
+    };
+    if (batch.n_outputs && !batch.embeddings_only)
+        keep(mlx.logits, mlx.plan->logits);
+    if (batch.n_outputs && mlx.plan->embedding.width)
+        keep(mlx.embedding, mlx.plan->embedding);
+    mlx.model->cache.collect(wanted);
+    mx::eval(wanted);
+    note_memory(mlx);
+}
+
+int step(struct backend_model *model, const struct backend_batch *batch, const float **logits,
+         uint64_t *segment_ns, struct error *error)
+{
+    auto *mlx = static_cast<MlxModel *>(model);
+    if (segment_ns)
+        std::memset(segment_ns, 0, mlx->segments.size() * sizeof *segment_ns);
+    return guarded(error, [&] {
+        run_in_thread([&] { compute(*mlx, *batch, segment_ns); });
+        *logits = mlx->logits ? mlx->logits->data<float>() : nullptr;
+        return 0;
+    });
+}
+
+/* The engine asks for the plan's embedding, and for nothing else. */
+const float *rows(const struct backend_model *model, struct plan_view view, size_t *stride)
+{
+    auto *mlx = static_cast<const MlxModel *>(model);
+    *stride = view.width;
+    return mlx->embedding ? mlx->embedding->data<float>() : nullptr;
+}
+
+/* ---- figures ---- */
+
+const struct backend_segment *segments(const struct backend_model *model, uint32_t *n_segments)
+{
+    auto *mlx = static_cast<const MlxModel *>(model);
+    *n_segments = static_cast<uint32_t>(mlx->segments.size());
+    return mlx->segments.data();
+}
+
+struct backend_memory memory(const struct backend_model *model)
+{
+    auto *mlx = static_cast<const MlxModel *>(model);
+    uint64_t known = mlx->kv_bytes + mlx->weight_bytes, held = mlx->held_bytes;
+    return {held > known ? held - known : 0, mlx->kv_bytes, mlx->weight_bytes};
+}
+
+/* What stands beside the mapped file: the copy of the weights, where MLX makes one, and one layer's values.
+ */
+int scratch_bytes(const struct plan *plan, const struct backend_options *options, uint64_t *bytes,
+                  struct error *error)
+{
+    int status = check(plan, options, error);
+    if (status)
+        return status;
+    *bytes = SHARES_WEIGHTS ? 0 : plan_weight_bytes(plan);
+    for (uint32_t i = 0; i < plan->n_slots; i++)
+        *bytes +=
+            static_cast<uint64_t>(plan->slots[i].width) * sizeof(float) *
+            (plan->slots[i].domain == DOMAIN_TOKENS ? options->max_step_tokens : options->max_step_outputs);
+    return 0;
+}
+
+int phases(const struct plan *plan, const struct backend_options *options, uint32_t *n_phases,
+           struct error *error)
+{
+    int status = check(plan, options, error);
+    *n_phases = status ? 0 : static_cast<uint32_t>(cut_segments(*plan).size());
+    return status;
+}
+
+} // namespace
+
+} // namespace llmind
+
+extern "C" __attribute__((visibility("default"))) const struct backend_driver llmind_backend_mlx = {
+    BACKEND_DRIVER_VERSION, "mlx",          llmind::prepare,       llmind::close, llmind::step, llmind::rows,
+    llmind::segments,       llmind::memory, llmind::scratch_bytes, llmind::phases};
