@@ -31,8 +31,8 @@ enum { MAX_OPTIONS = 64, MAX_THREADS = 1024, MAX_CONTEXT = 1 << 24 };
 static const struct cli_option engine_table[] = {
     {ID_THREADS, 't', "threads", "N", "compute threads (default: the cores this process may use)"},
     {ID_CTX, 0, "ctx", "N", "tokens one sequence may have (default: the model's own, at most 8192)"},
-    {ID_BACKEND, 0, "backend", "NAME", "cpu (default: the best here)"},
-    {ID_ISA, 0, "isa", "NAME", "force kernels: reference, avx2, avx512 (default: the best here)"},
+    {ID_BACKEND, 0, "backend", "NAME", "cpu (default), or mlx where it was built in"},
+    {ID_ISA, 0, "isa", "NAME", "kernels: reference, avx2, avx512; of mlx: cpu, gpu (default: the best here)"},
     {ID_PRECISE, 0, "precise", NULL, "compute everything in f32"},
     {ID_PREFILL_CHUNK, 0, "prefill-chunk", "N", "prompt tokens per step (default 512)"},
     {ID_KV_BITS, 0, "kv-bits", "N", "bits per cached number: 8, 16 or 32 (default 16; 32 with --precise)"},
@@ -221,7 +221,7 @@ static void engine_option(struct cli_parser *parser, int id)
         engine->adapter = parser->value;
         break;
     case ID_PROMPT_LOOKUP:
-        cli_u32(parser, 0, 15, &engine->prompt_lookup);
+        cli_u32(parser, 0, ENGINE_MAX_PROMPT_LOOKUP, &engine->prompt_lookup);
         break;
     case ID_PRECISE: {
         /* a flag has no value; the variable may say 0 */

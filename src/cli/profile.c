@@ -74,6 +74,7 @@ static const struct cli_spec spec = {
         "'4 threads → 2: decode +31 % [95 % CI +27, +35], kept': the change and its confidence interval.",
     .options = options,
     .engine_options = true,
+    .adapter = true,
     .max_positional = 1,
     .examples =
         "  llmind profile --quick\n"
@@ -91,7 +92,7 @@ struct wishes {
     const char *prompts[SCENARIO_MAX_PROMPTS];
     size_t n_prompts;
     struct report_outputs outputs;
-    const char *trace, *target, *target_model, *prove, *run;
+    const char *trace, *target, *target_model, *prove, *run, *adapter;
     json_t *configurations; /* NULL: all */
     char *const *command;   /* of the server, NULL at its end; NULL: none */
     bool quick, json, raw, allow_local, wait, no_save;
@@ -263,6 +264,7 @@ static int run(const json_t *request, const struct wishes *wishes, struct error 
     int status = wishes->no_save ? cli_jobs_open_unsaved(&jobs, error) : cli_jobs_open(&jobs, error);
     if (status)
         return status;
+    jobs.adapter = wishes->adapter;
     status = follow_run(&jobs, request, &options_of_run, &row, error);
     if (!status) {
         const json_t *report = json_get_object(row, "report");
@@ -316,7 +318,7 @@ static int check_proof(struct cli_parser *parser, const struct wishes *wishes)
     json_decref(knobs);
     if (other)
         return cli_usage(parser, "--prove does what its run did: besides it there are --run, --repeats, "
-                                 "--output, --json and --wait");
+                                 "--output, --json, --wait, and --adapter where the run had it");
     if (wishes->run && parser->n_positional)
         return cli_usage(parser, "--run names a run, and that its model: MODEL '%.60s' is too much",
                          parser->positional[0]);
@@ -338,6 +340,8 @@ static int check(struct cli_parser *parser, const struct wishes *wishes)
                          "--target and MODEL '%.60s' do not go together (--target-model names the "
                          "server's model)",
                          parser->positional[0]);
+    if (wishes->target && wishes->adapter)
+        return cli_usage(parser, "--adapter is for a model of this machine, and --target names a server");
     if (wishes->target && wishes->trace)
         return cli_usage(parser, "--trace: a server's steps cannot be traced from outside");
     if ((wishes->target_model || wishes->allow_local) && !wishes->target)
@@ -355,6 +359,7 @@ int cli_profile(int argc, char **argv)
     cli_begin(&parser, &spec, argc, argv);
     while ((id = cli_next(&parser)) > 0)
         take_option(&parser, id, &wishes);
+    wishes.adapter = parser.engine.adapter;
     int usage = id < 0 ? cli_leave(&parser, id) : check(&parser, &wishes);
     if (id < 0 || usage) {
         json_decref(wishes.configurations);
@@ -365,6 +370,7 @@ int cli_profile(int argc, char **argv)
         const struct prove_wish wish = {.recommendation = wishes.prove,
                                         .run = wishes.run,
                                         .model = parser.n_positional ? parser.positional[0] : NULL,
+                                        .adapter = wishes.adapter,
                                         .blocks = wishes.repeats,
                                         .json = wishes.json,
                                         .wait = wishes.wait,

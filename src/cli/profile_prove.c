@@ -103,6 +103,7 @@ int profile_prove(const struct prove_wish *wish, struct error *error)
     int status = cli_jobs_open(&jobs, error);
     if (status)
         return status;
+    jobs.adapter = wish->adapter;
     if (!jobs.store) /* there is no stored run but in the database */
         status = error_set(error, ERROR_IO, "%s", jobs.why.message);
     if (!status)

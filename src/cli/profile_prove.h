@@ -10,9 +10,10 @@
 
 struct prove_wish {
     const char *recommendation;
-    const char *run;   /* its id, or the beginning of it; NULL: the newest that can be proved */
-    const char *model; /* NULL: any */
-    uint32_t blocks;   /* 0: as many as prove.h chooses */
+    const char *run;     /* its id, or the beginning of it; NULL: the newest that can be proved */
+    const char *model;   /* NULL: any */
+    const char *adapter; /* the folder of the one that the run had; NULL: none */
+    uint32_t blocks;     /* 0: as many as prove.h chooses */
     bool json, wait;
     const struct report_outputs *outputs;
 };

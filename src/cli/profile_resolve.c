@@ -11,8 +11,8 @@
 
 void profile_resolve_models(void *context, struct profile_request *request, struct arena *arena)
 {
+    const struct cli_jobs *jobs = context;
     char path[PATH_MAX];
-    (void)context;
     for (size_t i = 0; i < request->n_models; i++) {
         struct profile_model *model = &request->models[i];
         struct error error = {0};
@@ -21,6 +21,7 @@ void profile_resolve_models(void *context, struct profile_request *request, stru
         bool found = catalog_resolve(model->name, path, sizeof path, &error) == 0;
         model->path = found ? arena_strdup(arena, path) : NULL;
         model->problem = found ? NULL : arena_strdup(arena, error.message);
+        model->adapter = jobs->adapter;
         if (!model->path && !model->problem)
             model->problem = "there was not enough memory to look for it";
     }
@@ -39,7 +40,8 @@ static int open_jobs(struct cli_jobs *out, bool save, struct error *error)
     struct jobs_options options = {.store = out->store,
                                    .why_unsaved = out->store ? NULL : out->why.message,
                                    .data_folder = placed ? folder : NULL,
-                                   .resolve = profile_resolve_models};
+                                   .resolve = profile_resolve_models,
+                                   .context = out};
     int status = jobs_open(&options, &out->jobs, error);
     if (status)
         cli_jobs_close(out);

@@ -11,7 +11,7 @@
 struct store;
 
 /* struct jobs_options' resolve: catalogue names and folders, what the command line means by MODEL; "" is the
- * built-in model. context is not used. (The server has its own, cli/serve_profile.c: names only.) */
+ * built-in model. context: struct cli_jobs. (The server has its own, cli/serve_profile.c: names only.) */
 void profile_resolve_models(void *context, struct profile_request *request, struct arena *arena);
 
 /* The history of the data folder (LLMIND_DATA_DIR, see platform/places.h), as the commands use it. */
@@ -19,6 +19,7 @@ struct cli_jobs {
     struct jobs *jobs;
     struct store *store; /* NULL: nothing is saved; `why` says why */
     struct error why;
+    const char *adapter; /* NULL, or the folder of one that every model is run with: set after opening */
 };
 /* Only memory can be short: without a database runs are kept in memory. */
 int cli_jobs_open(struct cli_jobs *out, struct error *error);

@@ -42,15 +42,17 @@ static void restore(void *context)
 
 /* ---- names ---- */
 
-/* As everywhere in this server: a name is the catalogue's, and none is the model that is loaded. */
+/* As everywhere in this server: a name is the catalogue's, and none is the model that is loaded. What is
+ * measured is what is served: with the adapter, where the model has one here. */
 static void resolve(void *context, struct profile_request *request, struct arena *arena)
 {
-    char name[NAME_BYTES], path[PATH_MAX];
+    char name[NAME_BYTES], path[PATH_MAX], adapter[PATH_MAX];
     for (size_t i = 0; i < request->n_models; i++) {
         struct profile_model *model = &request->models[i];
         struct error error = {0};
         const char *copy = NULL;
-        if (host_find(context, model->name, name, sizeof name, path, sizeof path, &error)) {
+        if (host_find(context, model->name, name, sizeof name, path, sizeof path, &error) ||
+            host_find_adapter(context, path, adapter, sizeof adapter, &error)) {
             copy = arena_strdup(arena, error.message);
             model->problem = copy ? copy : "not enough memory";
             continue;
@@ -58,7 +60,9 @@ static void resolve(void *context, struct profile_request *request, struct arena
         model->path = arena_strdup(arena, path);
         if (!model->name || !*model->name)
             model->name = arena_strdup(arena, name);
-        if (!model->path || !model->name)
+        if (*adapter)
+            model->adapter = arena_strdup(arena, adapter);
+        if (!model->path || !model->name || (*adapter && !model->adapter))
             model->problem = "not enough memory";
     }
 }

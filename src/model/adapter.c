@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/float16.h"
 #include "model/json_file.h"
 
 enum { NAME_CAPACITY = 512 };
@@ -46,18 +45,6 @@ void adapter_close(struct adapter *adapter)
     checkpoint_close(&adapter->checkpoint);
 }
 
-static float number_at(const struct tensor *tensor, enum scalar_type type, size_t index)
-{
-    uint16_t half;
-    float value;
-    if (type == SCALAR_F32) {
-        memcpy(&value, tensor->data + index * sizeof value, sizeof value);
-        return value;
-    }
-    memcpy(&half, tensor->data + index * sizeof half, sizeof half);
-    return type == SCALAR_BF16 ? float_from_bf16(half) : float_from_f16(half);
-}
-
 /* The tensor [cols, rows] as the matrix [rows, cols]. NULL: *error says why. */
 static const struct weight *turn(struct adapter *adapter, struct tensor *tensor, uint32_t rows, uint32_t cols,
                                  struct error *error)
@@ -77,7 +64,7 @@ static const struct weight *turn(struct adapter *adapter, struct tensor *tensor,
     }
     for (uint32_t row = 0; row < rows; row++)
         for (uint32_t col = 0; col < cols; col++)
-            numbers[(size_t)row * cols + col] = number_at(tensor, type, (size_t)col * rows + row);
+            numbers[(size_t)row * cols + col] = tensor_number(tensor, (size_t)col * rows + row);
     *weight = (struct weight){.name = tensor->name,
                               .format = WEIGHT_DENSE,
                               .type = SCALAR_F32,

@@ -27,8 +27,9 @@ struct adapter_pair {
     const struct weight *a, *b;
 };
 
-/* *adapter must be closed even after a failure. Errors: ERROR_NOT_FOUND, ERROR_INVALID, ERROR_IO, and
- * ERROR_UNSUPPORTED: it is of another kind (DoRA, full weights). */
+/* *adapter must be closed even after a failure, and may be as soon as the plan is written: what adapter_find
+ * gave is the arena's, and the file is not needed any more. Errors: ERROR_NOT_FOUND, ERROR_INVALID, ERROR_IO,
+ * and ERROR_UNSUPPORTED: it is of another kind (DoRA, full weights). */
 int adapter_open(struct adapter *adapter, const char *folder, struct arena *arena, struct error *error);
 void adapter_close(struct adapter *adapter);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/adapter.h"
 #include "model/checkpoint.h"
 #include "model/config.h"
 #include "model/describe.h"
@@ -19,7 +20,6 @@
 struct model {
     struct arena arena;
     struct checkpoint checkpoint;
-    struct adapter adapter;
     struct plan plan;
     struct model_info info;
     struct model_generation generation;
@@ -37,8 +37,8 @@ static char *folder_name(struct arena *arena, const char *folder)
     return arena_printf(arena, "%.*s", (int)(end - start), folder + start);
 }
 
-/* with_weights false: the plan has shapes only. */
-static int compile(struct model *model, const json_t *config, bool with_weights, const char *adapter,
+/* with_weights false: the plan has shapes only. adapter: NULL: none. */
+static int compile(struct model *model, const json_t *config, bool with_weights, struct adapter *adapter,
                    struct error *error)
 {
     struct model_config read;
@@ -48,8 +48,6 @@ static int compile(struct model *model, const json_t *config, bool with_weights,
         status = quantization_read(config, &quantization, error);
     if (status == 0 && with_weights)
         status = checkpoint_open(&model->checkpoint, model->info.path, &model->arena, error);
-    if (status == 0 && adapter)
-        status = adapter_open(&model->adapter, adapter, &model->arena, error);
     if (status)
         return status;
     struct weights weights = {.checkpoint = with_weights ? &model->checkpoint : NULL,
@@ -65,12 +63,12 @@ static int compile(struct model *model, const json_t *config, bool with_weights,
     decoder_init(&decoder, &builder, &weights, &read.spec, read.wrapper ? MODEL_CONFIG_TEXT_PREFIX : "");
     for (size_t i = 0; read.wrapper && model_config_other_parts[i]; i++)
         weights_ignore_all(&weights, model_config_other_parts[i]);
-    decoder.adapter = adapter ? &model->adapter : NULL;
+    decoder.adapter = adapter;
     status = read.family->write(&decoder);
     if (status == 0)
         status = weights_check_leftovers(&weights);
     if (status == 0 && adapter)
-        status = adapter_check_leftovers(&model->adapter, error);
+        status = adapter_check_leftovers(adapter, error);
     if (status)
         return status;
     model->plan = builder.plan;
@@ -82,7 +80,7 @@ static int compile(struct model *model, const json_t *config, bool with_weights,
     model->info.quantization = describe_weights(&model->plan, &model->arena);
     if (adapter && model->info.quantization)
         model->info.quantization =
-            arena_printf(&model->arena, "%s, LoRA of rank %u", model->info.quantization, model->adapter.rank);
+            arena_printf(&model->arena, "%s, LoRA of rank %u", model->info.quantization, adapter->rank);
     return model->info.quantization ? 0 : error_memory(error, "the model's description", 0);
 }
 
@@ -96,18 +94,31 @@ static int read_generation(struct model *model, const json_t *config, struct err
     return status;
 }
 
+/* The adapter's file is open only while its matrices are copied out of it. */
+static int compile_adapted(struct model *model, const json_t *config, const char *folder, struct error *error)
+{
+    struct adapter adapter;
+    int status = adapter_open(&adapter, folder, &model->arena, error);
+    if (status == 0)
+        status = compile(model, config, true, &adapter, error);
+    adapter_close(&adapter);
+    return status;
+}
+
 static int open_folder(struct model *model, const char *folder, const char *adapter, struct error *error)
 {
     model->info.path = arena_strdup(&model->arena, folder);
     model->info.name = folder_name(&model->arena, folder);
-    if (!model->info.path || !model->info.name)
+    model->info.adapter = adapter ? folder_name(&model->arena, adapter) : NULL;
+    if (!model->info.path || !model->info.name || (adapter && !model->info.adapter))
         return error_memory(error, "the model", strlen(folder));
     if (!file_is_folder(folder))
         return error_set(error, ERROR_NOT_FOUND, "there is no model folder %s", folder);
     json_t *config = NULL;
     int status = json_file_read(folder, "config.json", &config, error);
     if (status == 0)
-        status = compile(model, config, true, adapter, error);
+        status = adapter ? compile_adapted(model, config, adapter, error)
+                         : compile(model, config, true, NULL, error);
     if (status == 0)
         status = read_generation(model, config, error);
     json_decref(config);
@@ -154,7 +165,6 @@ void model_close(struct model *model)
     if (!model)
         return;
     checkpoint_close(&model->checkpoint);
-    adapter_close(&model->adapter);
     arena_free(&model->arena);
     free(model);
 }

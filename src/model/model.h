@@ -36,6 +36,7 @@ struct model_generation {
 struct model_info {
     const char *path;         /* folder */
     const char *name;         /* last part of the folder's name */
+    const char *adapter;      /* last part of its adapter's folder; NULL: none */
     const char *architecture; /* config.json's model_type: "llama", "qwen3_moe", ... */
     const char *quantization; /* "4-bit affine, group 64", "bf16", "mixed: ..." */
     uint64_t parameters;      /* logical numbers, not packed words */

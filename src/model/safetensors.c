@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/float16.h"
 #include "model/json_file.h"
 
 enum { LENGTH_BYTES = 8 };
@@ -40,6 +41,18 @@ bool tensor_scalar(enum tensor_type type, enum scalar_type *out)
     default:
         return false;
     }
+}
+
+float tensor_number(const struct tensor *tensor, size_t index)
+{
+    uint16_t half;
+    float value;
+    if (tensor->type == TENSOR_F32) {
+        memcpy(&value, tensor->data + index * sizeof value, sizeof value);
+        return value;
+    }
+    memcpy(&half, tensor->data + index * sizeof half, sizeof half);
+    return tensor->type == TENSOR_BF16 ? float_from_bf16(half) : float_from_f16(half);
 }
 
 struct reader {

@@ -10,6 +10,7 @@
 #define LLMIND_MODEL_SAFETENSORS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -59,6 +60,8 @@ struct tensor {
 const char *tensor_type_name(enum tensor_type type); /* "BF16", as in the file */
 /* The same as a type of a plan's numbers: f32, f16 or bf16; false: it is none of them. */
 bool tensor_scalar(enum tensor_type type, enum scalar_type *out);
+/* One of the numbers of a tensor whose type is one of these. */
+float tensor_number(const struct tensor *tensor, size_t index);
 
 /* Reads the header of a mapped file. *out: [*n_tensors], in order of their bytes, in the arena. `file` names
  * it in messages and must outlive the tensors. */

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/float16.h"
 #include "model/weights_shape.h"
 
 enum { NAME_CAPACITY = 512 };
@@ -17,8 +16,7 @@ static struct tensor *find(const struct weights *weights, const char *module, co
 
 bool weights_have(const struct weights *weights, const char *module, const char *suffix)
 {
-    return weights->checkpoint ? find(weights, module, suffix) != NULL
-                               : weights_shape_have(weights, module, suffix);
+    return weights->checkpoint && find(weights, module, suffix);
 }
 
 void weights_ignore(struct weights *weights, const char *module, const char *suffix)
@@ -109,18 +107,6 @@ static int check_type(struct weights *weights, const struct tensor *tensor, enum
     return fail(weights, tensor, what);
 }
 
-static float read_float(const struct tensor *tensor, size_t index)
-{
-    uint16_t half;
-    float value;
-    if (tensor->type == TENSOR_F32) {
-        memcpy(&value, tensor->data + index * sizeof value, sizeof value);
-        return value;
-    }
-    memcpy(&half, tensor->data + index * sizeof half, sizeof half);
-    return tensor->type == TENSOR_BF16 ? float_from_bf16(half) : float_from_f16(half);
-}
-
 /* [rows, length], or [length] when rows is 0. */
 static float *copy_vectors(struct weights *weights, const char *module, const char *suffix, uint32_t rows,
                            uint32_t length)
@@ -136,7 +122,7 @@ static float *copy_vectors(struct weights *weights, const char *module, const ch
         return NULL;
     }
     for (size_t i = 0; i < n; i++)
-        values[i] = read_float(tensor, i);
+        values[i] = tensor_number(tensor, i);
     return values;
 }
 

@@ -28,6 +28,7 @@ struct weights {
     uint64_t bytes;      /* of their tensors */
 };
 
+/* Whether a checkpoint has this tensor; without one nobody can tell, and it is false. */
 bool weights_have(const struct weights *weights, const char *module, const char *suffix);
 
 /* The matrix [rows, cols] of a module; n_experts > 0: a stack [n_experts, rows, cols] of them. */

@@ -38,6 +38,7 @@ char *bench_row_json(const struct bench_row *row, int indent)
     json_object_set_new(o, "model", text(row->model_name));
     json_object_set_new(o, "model_type", text(info->architecture));
     json_object_set_new(o, "quantization", text(info->quantization));
+    json_object_set_new(o, "adapter", text(info->adapter));
     json_object_set_new(o, "model_size", json_integer((json_int_t)info->weight_bytes));
     json_object_set_new(o, "model_n_params", json_integer((json_int_t)info->parameters));
     json_object_set_new(o, "backend", text(info->backend));
@@ -96,10 +97,11 @@ static void csv_number(FILE *out, double value)
 
 void bench_csv_heading(FILE *out)
 {
-    fputs("model,model_type,quantization,model_size,model_n_params,backend,isa,n_threads,test,n_prompt,n_gen,"
-          "n_depth,n_batch,repeats,avg_ns,stddev_ns,avg_ts,stddev_ts,read_gbps,load_ms,resident_bytes,"
-          "problem\n",
-          out);
+    fputs(
+        "model,model_type,quantization,adapter,model_size,model_n_params,backend,isa,n_threads,test,n_prompt,"
+        "n_gen,n_depth,n_batch,repeats,avg_ns,stddev_ns,avg_ts,stddev_ts,read_gbps,load_ms,resident_bytes,"
+        "problem\n",
+        out);
 }
 
 void bench_csv_row(FILE *out, const struct bench_row *row)
@@ -112,6 +114,8 @@ void bench_csv_row(FILE *out, const struct bench_row *row)
     csv_text(out, info->architecture);
     fputc(',', out);
     csv_text(out, info->quantization);
+    fputc(',', out);
+    csv_text(out, info->adapter ? info->adapter : "");
     fprintf(out, ",%llu,%llu,%s,%s,%u,%s,%u,%u,%u,%u,%u", (unsigned long long)info->weight_bytes,
             (unsigned long long)info->parameters, info->backend, info->isa, info->n_threads, label,
             row->test.n_prompt, row->test.n_gen, row->test.depth, row->test.batch, row->n_samples);
@@ -154,7 +158,8 @@ void bench_table_row(struct table *table, const struct bench_row *row)
     char label[64], weights[64], size[FORMAT_MAX], params[FORMAT_MAX];
     bench_label(&row->test, label, sizeof label);
     shorten_mixed(info->quantization, weights, sizeof weights);
-    table_cell(table, "%s %s", row->model_name, weights);
+    const char *adapter = info->adapter;
+    table_cell(table, "%s%s%s %s", row->model_name, adapter ? " + " : "", adapter ? adapter : "", weights);
     table_cell(table, "%s", format_bytes(size, (double)info->weight_bytes));
     table_cell(table, "%s", format_count(params, (double)info->parameters));
     table_cell(table, "%s/%s", info->backend, info->isa);

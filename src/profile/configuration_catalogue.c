@@ -26,7 +26,7 @@ static const struct {
              {"kv_bits", CONFIGURATION_KV_BITS, 8, 32},
              {"prefix_cache", CONFIGURATION_PREFIX_CACHE, 0, 0},
              {"prefill_chunk", CONFIGURATION_PREFILL_CHUNK, 1, 65536},
-             {"prompt_lookup", CONFIGURATION_PROMPT_LOOKUP, 1, 15},
+             {"prompt_lookup", CONFIGURATION_PROMPT_LOOKUP, 1, ENGINE_MAX_PROMPT_LOOKUP},
              {"isa", CONFIGURATION_ISA, 1, 0}};
 
 enum { N_NAMES = sizeof names / sizeof *names };
@@ -83,6 +83,7 @@ bool configuration_is_one(const char *name)
 
 struct builder {
     const struct configuration_machine *machine;
+    const struct profile_request *request;
     uint32_t shorten;
     json_t *cuts;
     struct configuration_list *list;
@@ -126,10 +127,11 @@ static struct lab_run test_run(const struct builder *builder, uint32_t prompt_to
 }
 
 /* The baseline's engine, spelled out, so that nothing but the knob differs. */
-static struct engine_options engine_of(const struct configuration_machine *machine)
+static struct engine_options engine_of(const struct builder *builder)
 {
-    const struct engine_info *info = machine->baseline;
-    return (struct engine_options){.model = machine->folder,
+    const struct engine_info *info = builder->machine->baseline;
+    return (struct engine_options){.model = builder->machine->folder,
+                                   .adapter = builder->request->models[0].adapter,
                                    .backend = info->backend,
                                    .isa = info->isa,
                                    .n_threads = info->n_threads,
@@ -151,7 +153,7 @@ static struct configuration *add(struct builder *builder, enum configuration_kin
         .kind = kind,
         .a = prompt_run(builder, CONFIGURATION_TEMPERATURE_USUAL, CONFIGURATION_TOKENS),
         .same_as_baseline = true,
-        .engine = engine_of(builder->machine),
+        .engine = engine_of(builder),
         .compared = SWEEP_DECODE_TPS};
     item->b = item->a;
     return item;
@@ -454,7 +456,8 @@ void configuration_list_build(const struct configuration_machine *machine,
                               const struct profile_request *request, uint32_t shorten, json_t *cuts,
                               struct configuration_list *out)
 {
-    struct builder builder = {.machine = machine, .shorten = shorten, .cuts = cuts, .list = out};
+    struct builder builder = {
+        .machine = machine, .request = request, .shorten = shorten, .cuts = cuts, .list = out};
     out->count = 0;
     if (!request->all_configurations && request->n_configurations == 0)
         return;

@@ -363,6 +363,22 @@ static void add_warnings(struct diff *diff)
     warn_about_text(diff, "other operating system", "machine.os", false);
 }
 
+/* Whether a flag is none but says why another one is null. */
+static bool is_reason(const char *name)
+{
+    const char *end = strrchr(name, '_');
+    return end && strcmp(end, "_reason") == 0;
+}
+
+static void put_flag(json_t *row, const char *side, const json_t *flags, const char *name)
+{
+    json_t *value = json_object_get(flags, name);
+    if (value && !json_is_null(value))
+        json_object_set(row, side, value);
+    else
+        json_put_null(row, side, json_get_reason(flags, name, "this run does not say"));
+}
+
 static json_t *flags_that_differ(const json_t *a, const json_t *b)
 {
     json_t *list = json_array();
@@ -372,15 +388,13 @@ static json_t *flags_that_differ(const json_t *a, const json_t *b)
     for (int k = 0; k < 2; k++)
         json_object_foreach((json_t *)(uintptr_t)flags[k], name, value) {
             json_t *other = json_object_get(flags[!k], name);
-            if ((k == 1 && other) || (other && json_equal(value, other)))
-                continue; /* seen from a, or equal */
+            if ((k == 1 && other) || (other ? json_equal(value, other) : json_is_null(value)) ||
+                is_reason(name))
+                continue; /* seen from a, or equal; null is as good as not there */
             json_t *row = json_object();
             json_put_string(row, "name", name, "");
-            json_object_set(row, k == 0 ? "a" : "b", value);
-            if (other)
-                json_object_set(row, "b", other);
-            else
-                json_put_null(row, k == 0 ? "b" : "a", "this run does not say");
+            put_flag(row, "a", flags[0], name);
+            put_flag(row, "b", flags[1], name);
             json_array_append_new(list, row);
         }
     return list;

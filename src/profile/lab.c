@@ -252,6 +252,8 @@ int lab_open(const struct lab_options *options, struct lab **out, struct error *
                                 lab_options_json(&options->engine), "raw", options->raw),
                       NO_LIMIT, &lab->info, error);
     if (status) {
+        if (options->engine.adapter) /* the report and its readers know it by its name */
+            error_replace(error, options->engine.adapter, "the adapter");
         lab_close(lab);
         return status;
     }

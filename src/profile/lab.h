@@ -24,7 +24,7 @@
 struct lab;
 
 struct lab_options {
-    struct engine_options engine; /* model: a folder */
+    struct engine_options engine; /* model: a folder; adapter: one that no message names */
     bool raw;                     /* prompts without the chat template */
     const atomic_int *cancel;     /* not 0: whatever runs ends with ERROR_CANCELLED; may be NULL */
 };

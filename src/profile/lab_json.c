@@ -259,6 +259,7 @@ json_t *lab_flags_json(const struct engine_info *info)
     json_t *o = json_object();
     json_put_string(o, "backend", info->backend, "not known");
     json_put_string(o, "isa", info->isa, "not known");
+    json_put_string(o, "adapter", info->adapter, "the model was run without one");
     json_put_integer(o, "threads", info->n_threads);
     json_put_integer(o, "context", info->context);
     json_put_integer(o, "prefill_chunk", info->prefill_chunk);
@@ -276,6 +277,7 @@ void lab_info_read(const json_t *info, struct engine_info *out)
                                 .model_path = json_get_text(info, "model.path", ""),
                                 .architecture = json_get_text(info, "model.architecture", ""),
                                 .quantization = json_get_text(info, "model.quantization", ""),
+                                .adapter = json_get_string(info, "flags.adapter"),
                                 .backend = json_get_text(info, "flags.backend", ""),
                                 .isa = json_get_text(info, "flags.isa", ""),
                                 .n_threads = get_u32(info, "flags.threads"),

@@ -129,6 +129,7 @@ int proof_request(const json_t *row, const char *configuration, uint32_t blocks,
     json_put_string(proves, "run_id", json_get_string(row, "id"), "");
     json_put_string(proves, "recommendation", configuration, "");
     copy(proves, "file_bytes", row, "report.model.file_bytes");
+    copy(proves, "adapter", row, "report.flags.adapter");
     for (size_t i = 0; i < sizeof knobs / sizeof *knobs; i++)
         copy(same, knobs[i], json_get(row, "report.flags"), knobs[i]);
     *out = o;

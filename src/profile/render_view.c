@@ -125,6 +125,8 @@ static const char *engine_line(struct view *view, const json_t *report)
     part_number(&line, flags, "kv_bits", plain, "KV ", "-bit");
     part_number(&line, flags, "prefill_chunk", plain, "prefill chunk ", "");
     part(&line, json_get_bool(flags, "precise", false) ? "precise" : "");
+    if (json_get_string(flags, "adapter"))
+        part(&line, view_format(view, "adapter %s", view_text(view, flags, "adapter", "", VIEW_NAME)));
     part_number(&line, report, "summary.load_ms", format_ms, "loaded in ", "");
     return finish(view, &line);
 }

@@ -155,6 +155,7 @@ static void fill_flags(struct view *view, const json_t *report)
     text_fact(view, t, "SHA-256", model, "sha256");
     text_fact(view, t, "backend", flags, "backend");
     text_fact(view, t, "instructions", flags, "isa");
+    text_fact(view, t, "adapter", flags, "adapter");
     number_fact(view, t, "threads", flags, "threads", whole);
     number_fact(view, t, "context", flags, "context", whole);
     number_fact(view, t, "prefill chunk", flags, "prefill_chunk", whole);

@@ -9,7 +9,7 @@
 #include "profile/configuration.h"
 #include "profile/json_put.h"
 
-enum { MAX_THREADS = 1024, MAX_CONTEXT = 1 << 24, MAX_CHUNK = 65536, MAX_LOOKUP = 15 };
+enum { MAX_THREADS = 1024, MAX_CONTEXT = 1 << 24, MAX_CHUNK = 65536 };
 
 static const char key_prefix[] = "LLMIND_TARGET_";
 
@@ -127,7 +127,7 @@ static int read_knob(const struct reader *reader, const char *key, const json_t 
     if (strcmp(key, "prefill_chunk") == 0)
         return read_u32(reader, value, key, 1, MAX_CHUNK, &out->knobs.prefill_chunk);
     if (strcmp(key, "prompt_lookup") == 0)
-        return read_u32(reader, value, key, 0, MAX_LOOKUP, &out->knobs.prompt_lookup);
+        return read_u32(reader, value, key, 0, ENGINE_MAX_PROMPT_LOOKUP, &out->knobs.prompt_lookup);
     if (strcmp(key, "kv_bits") == 0)
         return read_kv_bits(reader, value, &out->knobs.kv_bits);
     if (strcmp(key, "isa") == 0)
@@ -236,7 +236,9 @@ static int read_proves_member(const struct reader *reader, const char *key, cons
         out->proves_file_bytes = (uint64_t)json_integer_value(value);
         return 0;
     }
-    return unknown(reader, key, "run_id, recommendation, file_bytes");
+    if (strcmp(key, "adapter") == 0)
+        return read_text(reader, value, key, REQUEST_MAX_NAME_BYTES, &out->proves_adapter);
+    return unknown(reader, key, "run_id, recommendation, file_bytes, adapter");
 }
 
 static int read_proves(const struct reader *reader, const json_t *value, struct profile_request *out)
@@ -391,6 +393,7 @@ static json_t *proves_json(const struct profile_request *request)
     put_text(o, "recommendation", request->configurations[0]);
     if (request->proves_file_bytes)
         json_put_integer(o, "file_bytes", request->proves_file_bytes);
+    put_text(o, "adapter", request->proves_adapter);
     return o;
 }
 
@@ -427,7 +430,10 @@ json_t *profile_request_json(const struct profile_request *request)
 
 struct engine_options profile_request_engine(const struct profile_request *request, size_t i)
 {
-    return (struct engine_options){.model = i < request->n_models ? request->models[i].path : NULL,
+    static const struct profile_model none = {0};
+    const struct profile_model *model = i < request->n_models ? &request->models[i] : &none;
+    return (struct engine_options){.model = model->path,
+                                   .adapter = model->adapter,
                                    .backend = request->knobs.backend,
                                    .isa = request->knobs.isa,
                                    .n_threads = request->knobs.threads,

@@ -11,14 +11,15 @@
  *    "knobs": {"threads": 2, "kv_bits": 8, "prefill_chunk": 256, "isa": "avx2", "backend": "cpu",
  *              "precise": false, "context": 4096},
  *    "unload_current": false, "trace": true, "raw": false,
- *    "proves": {"run_id": "...", "recommendation": "threads=2", "file_bytes": 14600000 | null} | null}
+ *    "proves": {"run_id": "...", "recommendation": "threads=2", "file_bytes": 14600000 | null,
+ *               "adapter": "tuned" | null} | null}
  *
  * Every member may be missing or null; trace is then true, every other switch false. `proves` belongs to the
- * kind "prove", and to that alone (prove.h): what is tried, for which run, and how large that run's model
- * was; repeats are then the blocks, at least 5. The API key itself is never in it: key_env names a
- * variable of this process whose name begins with LLMIND_TARGET_, so that no request can have another secret
- * sent somewhere. allow_local (loopback and private addresses) is for the command line: HTTP refuses it
- * unless the server was told otherwise.
+ * kind "prove", and to that alone (prove.h): what is tried, for which run, how large that run's model
+ * was, and which adapter it had; repeats are then the blocks, at least 5. The API key itself is never in it:
+ * key_env names a variable of this process whose name begins with LLMIND_TARGET_, so that no request can have
+ * another secret sent somewhere. allow_local (loopback and private addresses) is for the command line: HTTP
+ * refuses it unless the server was told otherwise.
  */
 #ifndef LLMIND_PROFILE_REQUEST_H
 #define LLMIND_PROFILE_REQUEST_H
@@ -50,6 +51,9 @@ struct profile_model {
     const char *name; /* as the user calls it: catalogue name, or folder */
     const char *path; /* its folder; NULL: not resolved yet, or no such model (then `problem` says so) */
     const char *problem;
+    /* Folder of the LoRA adapter that it is run with; NULL: none. Whoever resolves names knows it; the JSON
+     * form never has it, so that no request names a folder, and no path is stored. */
+    const char *adapter;
 };
 
 /* Strings belong to the arena they were read into. */
@@ -78,6 +82,7 @@ struct profile_request {
     /* PROFILE_PROVE: what is tried is configurations[0], and nothing else is in there */
     const char *proves_run;
     uint64_t proves_file_bytes; /* of the model that run measured; 0: not known */
+    const char *proves_adapter; /* that run's flags.adapter; NULL: it had none */
 };
 
 /* Errors: ERROR_INVALID (the message begins with the member's name), ERROR_MEMORY. Names are not resolved. */

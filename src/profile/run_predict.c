@@ -26,16 +26,18 @@ static uint64_t step_bytes(const struct model *model)
 
 static int predict(struct run *run, struct run_prediction *out, struct error *error)
 {
-    const char *path = run->request->models[0].path;
+    const struct profile_model *model = &run->request->models[0];
     const struct engine_info *info = lab_engine_info(run->lab);
     struct estimate_options options = {.context = info->context,
                                        .kv_bits = info->kv_bits,
                                        .prefill_chunk = info->prefill_chunk,
                                        .isa = info->isa};
     json_t *config = NULL;
-    int status = model_open(path, &out->model, error);
+    int status = model_open_adapted(model->path, model->adapter, &out->model, error);
+    if (status && model->adapter)
+        error_replace(error, model->adapter, "the adapter");
     if (!status)
-        status = model_shape_read(path, &config, error);
+        status = model_shape_read(model->path, &config, error);
     if (!status) {
         estimate_machine_read(info->isa, info->n_threads, ESTIMATE_PACE_NOW, step_bytes(out->model),
                               &out->machine);

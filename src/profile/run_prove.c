@@ -1,6 +1,7 @@
 /* A proof as a run: prove.h's blocks with real labs, watched by the monitor. Each run in a lab is a phase of
  * its own, so that what the sensors say belongs to what was timed and not to the opening of processes. */
 #include <stdio.h>
+#include <string.h>
 
 #include "backend/cpu/kernels/kernels.h"
 #include "platform/cpu.h"
@@ -9,13 +10,35 @@
 #include "profile/run_internal.h"
 #include "profile/sweep.h"
 
+enum { ADAPTER_WORDS = 160 };
+
+/* "with the adapter 'tuned'" */
+static const char *words(const char *adapter, char out[ADAPTER_WORDS])
+{
+    snprintf(out, ADAPTER_WORDS, adapter ? "with the adapter '%.100s'" : "without an adapter", adapter);
+    return out;
+}
+
+static int check_adapter(const struct run *run, struct error *error)
+{
+    const char *then = run->request->proves_adapter;
+    const char *now = json_get_string(run->lab_info, "flags.adapter");
+    char was[ADAPTER_WORDS], is[ADAPTER_WORDS];
+    if (then && now ? strcmp(then, now) == 0 : then == now)
+        return 0;
+    return error_set(error, ERROR_INVALID,
+                     "the run measured its model %s, and now it would be measured %s: start this program as "
+                     "then (--adapter), or profile the model again",
+                     words(then, was), words(now, is));
+}
+
 /* The model of that name may be another one by now: then a proof says nothing of the run. */
 static int check_model(const struct run *run, struct error *error)
 {
     double then = (double)run->request->proves_file_bytes;
     double now = json_get_positive(run->lab_info, "model.file_bytes");
     if (then == 0 || then == now)
-        return 0;
+        return check_adapter(run, error);
     return error_set(error, ERROR_INVALID,
                      "the model '%.100s' is not the one that was profiled (%.0f bytes then, %.0f now): "
                      "profile it again",

@@ -156,7 +156,14 @@ static int apply(struct host_wish *wish, const struct host_load_options *options
         wish->options.prompt_lookup = (uint32_t)options->prompt_lookup;
     if (options->precise >= 0)
         wish->options.precise = options->precise > 0;
-    return options->isa ? copy_word(wish->isa, sizeof wish->isa, options->isa, "isa", error) : 0;
+    int status = 0;
+    if (options->backend && strcmp(options->backend, wish->backend[0] ? wish->backend : "cpu") != 0) {
+        wish->isa[0] = '\0';
+        status = copy_word(wish->backend, sizeof wish->backend, options->backend, "backend", error);
+    }
+    if (options->isa && !status)
+        status = copy_word(wish->isa, sizeof wish->isa, options->isa, "isa", error);
+    return status;
 }
 
 /* ---- leases ---- */
@@ -266,6 +273,18 @@ int host_find(struct model_host *host, const char *model, char *name, size_t nam
     if (!status)
         status = copy_word(name, name_bytes, wish.name, "the model's name", error);
     return status ? status : copy_word(path, path_bytes, wish.path, "the model's folder", error);
+}
+
+int host_find_adapter(struct model_host *host, const char *path, char *adapter, size_t bytes,
+                      struct error *error)
+{
+    pthread_mutex_lock(&host->lock);
+    const struct host_wish *wish = strcmp(path, host->recent.path) == 0     ? &host->recent
+                                   : strcmp(path, host->standard.path) == 0 ? &host->standard
+                                                                            : NULL;
+    int status = copy_word(adapter, bytes, wish ? wish->adapter : NULL, "the adapter's folder", error);
+    pthread_mutex_unlock(&host->lock);
+    return status;
 }
 
 void host_share(struct model_host *host, const struct host_lease *held, struct host_lease *lease)

@@ -32,6 +32,7 @@ static void describe(struct host_state *out, const struct host_loaded *loaded)
     out->info.isa = keep(out, &used, out->info.isa);
     out->info.architecture = keep(out, &used, out->info.architecture);
     out->info.quantization = keep(out, &used, out->info.quantization);
+    out->info.adapter = keep(out, &used, out->info.adapter);
     out->info.model_name = keep(out, &used, out->info.model_name);
     out->info.model_path = keep(out, &used, out->info.model_path);
     engine_stats(loaded->engine, &out->stats);

@@ -30,6 +30,7 @@ static void put_info(struct figures *figures, json_t *root, const struct host_st
     figures_text(figures, model, "name", state->model, "");
     figures_text(figures, model, "architecture", info->architecture, "the model does not say");
     figures_text(figures, model, "quantization", info->quantization, "the model does not say");
+    figures_text(figures, model, "adapter", info->adapter, "the model is served without one");
     figures_text(figures, model, "backend", info->backend, "the engine does not say");
     figures_text(figures, model, "isa", info->isa, "the backend has none");
     figures_count(figures, model, "n_threads", info->n_threads);

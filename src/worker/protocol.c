@@ -255,6 +255,7 @@ void protocol_put_info(struct buffer *out, const struct engine_info *info,
     wire_put_string(out, info->model_path);
     wire_put_string(out, info->architecture);
     wire_put_string(out, info->quantization);
+    wire_put_string(out, info->adapter);
     wire_put_string(out, info->backend);
     wire_put_string(out, info->isa);
     wire_put_u32(out, info->n_threads);
@@ -292,6 +293,7 @@ int protocol_get_info(struct wire *in, struct engine_info *info, struct engine_s
     info->model_path = kept_string(in, arena, &short_of_memory);
     info->architecture = kept_string(in, arena, &short_of_memory);
     info->quantization = kept_string(in, arena, &short_of_memory);
+    info->adapter = kept_string(in, arena, &short_of_memory);
     info->backend = kept_string(in, arena, &short_of_memory);
     info->isa = kept_string(in, arena, &short_of_memory);
     info->n_threads = wire_u32(in);

@@ -1,8 +1,14 @@
 import csv
 import io
 import json
+import pathlib
+import sys
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+
+from lora import write_adapter  # noqa: E402
 
 QUICK = ["-p", "16", "-n", "4", "-r", "2"]
 
@@ -72,6 +78,18 @@ def test_csv(llmind, builtin):
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert [row["test"] for row in rows] == ["pp16", "tg4"]
     assert all(float(row["avg_ts"]) > 0 and None not in row for row in rows)
+
+
+def test_the_adapter_is_named(llmind, builtin, tmp_path):
+    arguments = ["bench", builtin, "-p", "4", "-n", "0", "-r", "1", "--adapter", write_adapter(tmp_path / "secret-place" / "tuned")]
+    (row,) = json.loads(llmind(*arguments, "-o", "json").stdout)
+    assert row["adapter"] == "tuned" and row["quantization"].endswith("LoRA of rank 2")
+    (row,) = csv.DictReader(io.StringIO(llmind(*arguments, "-o", "csv").stdout))
+    assert row["adapter"] == "tuned" and float(row["avg_ts"]) > 0
+    result = llmind(*arguments)
+    assert "| builtin + tuned " in result.stdout and "secret-place" not in result.stdout
+    (row,) = json.loads(llmind(*arguments[:-2], "-o", "json").stdout)
+    assert row["adapter"] is None
 
 
 def test_what_cannot_be_run_is_said(llmind, builtin):

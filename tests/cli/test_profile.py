@@ -3,11 +3,16 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 from conftest import PROGRAM, ROOT
 from json_schema import errors
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+
+from lora import write_adapter  # noqa: E402
 
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
 
@@ -122,6 +127,28 @@ def test_a_step_of_guesses_is_no_token(llmind, builtin):
             assert test["roofline"][name] is None, (test["id"], name)
             assert "prompt lookup" in test["roofline"][f"{name}_reason"]
     assert report["analysis"]["performance_summary"]["mbu"] is None
+
+
+def test_an_adapter_is_measured_named_and_proved(llmind, builtin, tmp_path):
+    adapter = write_adapter(tmp_path / "secret-place" / "tuned")
+    result = llmind("profile", builtin, *SHORT, "--adapter", adapter, "-o", "report.json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    check(report)
+    assert report["flags"]["adapter"] == "tuned" and report["model"]["quantization"].endswith("LoRA of rank 2")
+    assert "adapter tuned" in " ".join(result.stdout.split())
+    stored = llmind("history", "show", report["run_id"], "--json").stdout
+    assert "tuned" in stored and "secret-place" not in stored + result.stdout
+
+    prove = ["profile", "--prove", "temperature=0.9", "--run", report["run_id"][:8], "-r", "5"]
+    without = llmind(*prove)
+    assert without.returncode == 1 and "with the adapter 'tuned', and now it would be measured without" in without.stderr
+    proved = llmind(*prove, "--adapter", adapter, "--json")
+    assert proved.returncode == 0 and json.loads(proved.stdout)["flags"]["adapter"] == "tuned", proved.stderr
+
+
+def test_an_adapter_is_none_of_a_server(usage_error, tmp_path):
+    assert "--adapter" in usage_error("profile", "--target", "http://127.0.0.1:1/v1", "--adapter", tmp_path)
 
 
 def test_a_prompt_that_is_too_long_does_not_spoil_the_rest(llmind, builtin):

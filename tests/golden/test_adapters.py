@@ -87,6 +87,6 @@ def test_adapters_that_do_not_fit(program, tmp_path):
     assert "adapters.safetensors" in refused(program, tmp_path)
 
 
-def test_only_who_computes_takes_one(program, tmp_path):
-    done = subprocess.run([program, "profile", "builtin", "--adapter", tmp_path], capture_output=True, text=True)
+def test_a_command_of_several_models_takes_none(program, tmp_path):
+    done = subprocess.run([program, "compare", "builtin", "builtin", "--adapter", tmp_path], capture_output=True, text=True)
     assert done.returncode == 2 and "--adapter" in done.stderr

@@ -9,7 +9,6 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "models" / "builtin"))
 from train import criteria  # noqa: E402
 
 AT_ONCE = 8
-TOPICS = ("topic", "final", "last")
 
 
 def ask(post, cases):
@@ -26,8 +25,9 @@ def ask(post, cases):
 
 
 def judge(post, reports=100):
-    """The criteria's summary, with "on_topic_percent" of all questions about a topic, and the failures."""
+    """The criteria's summary, with "on_topic_percent" of the `questions` that strangers to the corpus wrote, and the
+    failures."""
     cases = criteria.questions(reports)
     summary, bad = criteria.judge(cases, ask(post, cases))
-    right, of = (sum(summary[kind][name] for kind in TOPICS if kind in summary) for name in ("right", "of"))
+    right, of = (sum(summary[kind][name] for kind in criteria.STRANGERS_KINDS) for name in ("right", "of"))
     return summary | {"on_topic_percent": round(100 * right / of, 1), "questions": of}, bad

@@ -43,7 +43,9 @@ struct tiny_options {
 };
 
 struct tiny_writer {
-    FILE *header, *data; /* JSON, tensor bytes */
+    FILE *header, *data; /* JSON, tensor bytes: of the two below */
+    char *header_text, *data_bytes;
+    size_t header_size, data_size;
     uint64_t offset, state;
     enum tiny_format format;
     int n_tensors;
@@ -156,35 +158,45 @@ static inline FILE *tiny_create(const char *folder, const char *name)
     return file;
 }
 
+static inline void tiny_begin(struct tiny_writer *writer, enum tiny_format format, uint64_t seed)
+{
+    *writer = (struct tiny_writer){.format = format, .state = seed};
+    writer->header = open_memstream(&writer->header_text, &writer->header_size);
+    writer->data = open_memstream(&writer->data_bytes, &writer->data_size);
+    fputc('{', writer->header);
+}
+
+/* Writes what was put together as a safetensors file. */
+static inline void tiny_end(struct tiny_writer *writer, const char *folder, const char *name)
+{
+    fputc('}', writer->header);
+    fflush(writer->header);
+    while (writer->header_size % 8) {
+        fputc(' ', writer->header);
+        fflush(writer->header);
+    }
+    fclose(writer->header);
+    fclose(writer->data);
+    FILE *file = tiny_create(folder, name);
+    uint64_t length = writer->header_size;
+    fwrite(&length, sizeof length, 1, file);
+    fwrite(writer->header_text, writer->header_size, 1, file);
+    fwrite(writer->data_bytes, writer->data_size, 1, file);
+    fclose(file);
+    free(writer->header_text);
+    free(writer->data_bytes);
+}
+
 static inline void tiny_weights(const char *folder, const struct tiny_options *options)
 {
-    char *header = NULL, *data = NULL;
-    size_t header_size = 0, data_size = 0;
-    struct tiny_writer writer = {.format = options->format, .state = options->seed};
-    writer.header = open_memstream(&header, &header_size);
-    writer.data = open_memstream(&data, &data_size);
-    fputc('{', writer.header);
+    struct tiny_writer writer;
+    tiny_begin(&writer, options->format, options->seed);
     tiny_matrix(&writer, "model.embed_tokens", TINY_VOCAB, TINY_HIDDEN, 8);
     for (int layer = 0; layer < TINY_LAYERS; layer++)
         tiny_layer(&writer, layer);
     tiny_dense(&writer, "model.norm", TINY_HIDDEN, 0, 1, 0.1f);
     tiny_matrix(&writer, "lm_head", TINY_VOCAB, TINY_HIDDEN, options->nan_logits ? NAN : 3);
-    fputc('}', writer.header);
-    fflush(writer.header);
-    while (header_size % 8) {
-        fputc(' ', writer.header);
-        fflush(writer.header);
-    }
-    fclose(writer.header);
-    fclose(writer.data);
-    FILE *file = tiny_create(folder, "model.safetensors");
-    uint64_t length = header_size;
-    fwrite(&length, sizeof length, 1, file);
-    fwrite(header, header_size, 1, file);
-    fwrite(data, data_size, 1, file);
-    fclose(file);
-    free(header);
-    free(data);
+    tiny_end(&writer, folder, "model.safetensors");
 }
 
 /* The character GPT-2's byte-level BPE writes for a byte, as JSON. */

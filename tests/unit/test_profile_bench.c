@@ -94,7 +94,12 @@ static void row_as_json(void **state)
     assert_true(fabs(json_real_value(json_object_get(o, "stddev_ts")) - sqrt(200)) < 1e-4);
     assert_int_equal(json_array_size(json_object_get(o, "samples_ts")), 2);
     assert_true(json_is_null(json_object_get(o, "read_gbps"))); /* not measured: null, never 0 */
+    assert_true(json_is_null(json_object_get(o, "adapter")));
     json_decref(o);
+    free(text);
+    row.info.adapter = "tuned";
+    text = bench_row_json(&row, 0);
+    assert_non_null(strstr(text, "\"adapter\":\"tuned\""));
     free(text);
 }
 
@@ -111,6 +116,10 @@ static void row_as_csv_and_markdown(void **state)
     struct table table;
     bench_table_init(&table);
     bench_table_row(&table, &row);
+    row.info.adapter = "tuned";
+    bench_csv_row(stream, &row);
+    bench_table_row(&table, &row);
+    row.info.adapter = NULL;
     row.n_samples = 0;
     row.info.quantization = "mixed: 4-bit affine, group 64; 8-bit affine, group 64; bf16";
     bench_table_row(&table, &row);
@@ -119,9 +128,11 @@ static void row_as_csv_and_markdown(void **state)
     table_print(&table, stream, TABLE_MARKDOWN, 0);
     table_free(&table);
     fclose(stream);
-    assert_non_null(strstr(text, "\n\"a \"\"quoted\"\", name\",llama,\"4-bit affine, group 64\",14600000,"));
+    assert_non_null(strstr(text, "\n\"a \"\"quoted\"\", name\",llama,\"4-bit affine, group 64\",,14600000,"));
+    assert_non_null(strstr(text, ",\"4-bit affine, group 64\",tuned,14600000,"));
+    assert_non_null(strstr(text, "| a \"quoted\", name + tuned 4-bit affine, group 64 |"));
     assert_non_null(strstr(text, "| 1010.00 ± 14.14 |"));
-    assert_non_null(strstr(text, "| a \"quoted\", name 4-bit affine, group 64 |"));
+    assert_non_null(strstr(text, "| a \"quoted\", name 4-bit affine, group 64 "));
     assert_non_null(strstr(text, "| a \"quoted\", name 4-bit mixed "));
     assert_non_null(strstr(text, "| a \"quoted\", name mxfp4 mixed "));
     assert_null(strstr(text, "mixed:"));

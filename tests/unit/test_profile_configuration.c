@@ -81,6 +81,7 @@ static void all_of_a_small_machine(void **state)
     struct configuration_list list;
     char text[1024];
     request.all_configurations = true;
+    request.models[0].adapter = "/adapters/tuned";
     configuration_list_build(&machine, &request, 1, NULL, &list);
     ids(&list, text, sizeof text);
     assert_string_equal(text,
@@ -100,6 +101,7 @@ static void all_of_a_small_machine(void **state)
     assert_int_equal(threads->engine.kv_bits, 16);
     assert_int_equal(threads->engine.prefill_chunk, 512);
     assert_string_equal(threads->engine.isa, "avx512");
+    assert_string_equal(threads->engine.adapter, "/adapters/tuned");
     assert_memory_equal(&threads->a, &threads->b, sizeof threads->a);
     assert_int_equal(list.items[6].compared, SWEEP_AGGREGATE_TPS);
     assert_int_equal(list.items[9].compared, SWEEP_DECODE_TPS);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "profile/json_get.h"
+#include "profile/json_put.h"
 #include "support/jobs_fixture.h"
 
 /* Stores a report as a run that was made here, at a time. The report is consumed. */
@@ -211,6 +212,15 @@ static void what_differs_is_another_series(void **state)
     json_object_set_new(report, "mode", json_string("quick"));
     report_row(report, &row);
     assert_string_equal(row.series, base); /* a new version that is slower must be found out */
+    json_t *flags = json_object_get(report, "flags");
+    json_put_null(flags, "adapter", "none"); /* as those from before there were adapters, which do not say */
+    report_row(report, &row);
+    assert_string_equal(row.series, base);
+    json_object_set_new(flags, "adapter", json_string("tuned"));
+    report_row(report, &row);
+    assert_string_not_equal(row.series, base);
+    json_object_del(flags, "adapter");
+    json_object_del(flags, "adapter_reason");
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         json_t *other = json_deep_copy(report), *change = json_loads(changes[i], 0, NULL);
         json_object_update(other, change);
@@ -283,6 +293,23 @@ static void what_cannot_be_compared_says_so(void **state)
     const json_t *decode = figure(of, "decode_tokens_per_second");
     assert_string_equal(json_get_string(decode, "verdict"), "unknown"); /* by different tests */
     assert_string_equal(json_get_string(decode, "ci95_reason"), "measured by different tests");
+    json_decref(of);
+
+    changed = fake_report("m", "Fake CPU", fast, 3);
+    json_put_null(json_object_get(changed, "flags"), "adapter", "none");
+    put(changed, 3, b);
+    of = diff(a, b); /* a is from before there were adapters: so it had none either */
+    assert_int_equal(json_get_count(of, "flags"), 0);
+    json_decref(of);
+    changed = fake_report("m", "Fake CPU", fast, 3);
+    json_object_set_new(json_object_get(changed, "flags"), "adapter", json_string("tuned"));
+    char tuned[JOBS_ID];
+    put(changed, 3, tuned);
+    of = diff(b, tuned);
+    assert_int_equal(json_get_count(of, "flags"), 1);
+    const json_t *adapter = json_get_where(of, "flags", "name", "adapter");
+    assert_true(json_is_null(json_get(adapter, "a")) && json_get_is(adapter, "a_reason", "none"));
+    assert_true(json_get_is(adapter, "b", "tuned"));
     json_decref(of);
 
     struct store_run killed = {.kind = "profile", .status = "interrupted", .created_ms = 4};

@@ -1,5 +1,5 @@
 /* Labs, for real: this test program is its own lab (the process starts itself again as "lab"). */
-#include "support/tiny_model.h"
+#include "support/tiny_adapter.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -21,7 +21,7 @@
 #include "profile/lab_wire.h"
 #include "profile/lab_work.h"
 
-static char folder[256];
+static char folder[256], adapter[256];
 static atomic_int cancel;
 
 static int set_up(void **state)
@@ -29,6 +29,7 @@ static int set_up(void **state)
     (void)state;
     struct tiny_options options = {.format = TINY_BF16, .seed = 5};
     tiny_model_write(&options, folder, sizeof folder);
+    tiny_adapter_write(6, adapter, sizeof adapter);
     return 0;
 }
 
@@ -36,20 +37,29 @@ static int tear_down(void **state)
 {
     (void)state;
     tiny_model_remove(folder);
+    tiny_adapter_remove(adapter);
     return 0;
 }
 
-static struct lab *open_lab(uint32_t max_sequences)
+static struct lab *open_lab_with(const char *lora, uint32_t max_sequences)
 {
-    struct lab_options options = {
-        .engine = {.model = folder, .n_threads = 1, .max_sequences = max_sequences, .prefill_chunk = 32},
-        .cancel = &cancel};
+    struct lab_options options = {.engine = {.model = folder,
+                                             .adapter = lora,
+                                             .n_threads = 1,
+                                             .max_sequences = max_sequences,
+                                             .prefill_chunk = 32},
+                                  .cancel = &cancel};
     struct lab *lab = NULL;
     struct error error = {0};
     atomic_store(&cancel, 0);
     if (lab_open(&options, &lab, &error))
         fail_msg("lab_open: %s", error.message);
     return lab;
+}
+
+static struct lab *open_lab(uint32_t max_sequences)
+{
+    return open_lab_with(NULL, max_sequences);
 }
 
 static struct lab_run decode_run(uint32_t prompt, uint32_t tokens)
@@ -201,6 +211,53 @@ static void what_cannot_be_opened(void **state)
     assert_int_not_equal(lab_open(&options, &lab, &error), 0);
     assert_non_null(strstr(error.message, "z80"));
     lab_close(NULL);
+}
+
+static double bytes_of_a_token(struct lab *lab)
+{
+    struct lab_result result;
+    struct error error = {0};
+    struct lab_run run = decode_run(8, 4);
+    if (lab_do(lab, &run, &result, &error) || result.sample.outcome != OUTCOME_OK)
+        fail_msg("%s %s", error.message, result.sample.message);
+    sample_free(&result.sample);
+    return result.weight_bytes_per_token;
+}
+
+/* What is measured has it: each token reads its matrices, too. */
+static void an_adapter_is_measured_and_named(void **state)
+{
+    (void)state;
+    struct lab *plain = open_lab(1), *adapted = open_lab_with(adapter, 1);
+    assert_null(lab_engine_info(plain)->adapter);
+    assert_true(json_is_null(json_get(lab_info(plain), "flags.adapter")));
+    assert_non_null(json_get_string(lab_info(plain), "flags.adapter_reason"));
+    assert_string_equal(lab_engine_info(adapted)->adapter, tiny_adapter_name(adapter));
+    assert_string_equal(json_get_string(lab_info(adapted), "flags.adapter"), tiny_adapter_name(adapter));
+    assert_true(fabs(bytes_of_a_token(adapted) - bytes_of_a_token(plain) - TINY_ADAPTER_BYTES) < 0.5);
+    char *told = json_dumps(lab_info(adapted), 0);
+    assert_null(strstr(told, adapter));
+    free(told);
+    lab_close(plain);
+    lab_close(adapted);
+}
+
+/* Messages travel to whoever reads the report: they do not say where it lies. */
+static void an_adapter_that_does_not_fit(void **state)
+{
+    (void)state;
+    char path[300];
+    snprintf(path, sizeof path, "%s/none", adapter);
+    const char *const wrong[] = {path, folder};
+    for (size_t i = 0; i < 2; i++) {
+        struct lab_options options = {.engine = {.model = folder, .adapter = wrong[i], .n_threads = 1}};
+        struct lab *lab;
+        struct error error = {0};
+        assert_int_equal(lab_open(&options, &lab, &error), ERROR_NOT_FOUND);
+        assert_null(lab);
+        assert_non_null(strstr(error.message, "adapter_config.json"));
+        assert_null(strstr(error.message, wrong[i]));
+    }
 }
 
 /* ---- stopping ---- */
@@ -359,6 +416,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_step_is_traced),
         cmocka_unit_test(faster_with_a_trace_is_noise),
         cmocka_unit_test(what_cannot_be_opened),
+        cmocka_unit_test(an_adapter_is_measured_and_named),
+        cmocka_unit_test(an_adapter_that_does_not_fit),
         cmocka_unit_test(a_run_can_be_cancelled),
         cmocka_unit_test(a_lab_that_dies_says_how),
         cmocka_unit_test(results_survive_the_wire),

@@ -89,11 +89,24 @@ static void the_request_has_the_runs_own_knobs(void **state)
     assert_string_equal(again.proves_run, read.proves_run);
     assert_string_equal(again.configurations[0], "threads=2");
     assert_true(again.proves_file_bytes == read.proves_file_bytes && read.proves_file_bytes > 0);
+    assert_null(again.proves_adapter);
     json_decref(stored);
     arena_free(&arena);
     json_decref(request);
     assert_int_equal(proof_request(row, "threads=2", 9, &request, &error), 0);
     assert_true(json_get_number(request, "repeats") == 9);
+    json_decref(request);
+
+    /* and the run's adapter, by its name */
+    put(row, "report.flags.adapter", "\"tuned\"");
+    assert_int_equal(proof_request(row, "threads=2", 0, &request, &error), 0);
+    arena_init(&arena);
+    assert_int_equal(profile_request_read(request, &arena, &read, &error), 0);
+    stored = profile_request_json(&read);
+    assert_int_equal(profile_request_read(stored, &arena, &again, &error), 0);
+    assert_string_equal(again.proves_adapter, "tuned");
+    json_decref(stored);
+    arena_free(&arena);
     json_decref(request);
     json_decref(row);
 }

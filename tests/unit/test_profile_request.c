@@ -61,8 +61,13 @@ static void everything_and_back(void **state)
     assert_string_equal(request.prompts[1], "zw\xc3\xb6lf");
     assert_int_equal(request.n_configurations, 2);
     request.models[0].path = "/somewhere";
+    assert_null(profile_request_engine(&request, 0).adapter);
+    request.models[0].adapter = "/adapters/tuned"; /* which the JSON form must not have */
     struct engine_options options = profile_request_engine(&request, 0);
     assert_string_equal(options.model, "/somewhere");
+    assert_string_equal(options.adapter, "/adapters/tuned");
+    assert_null(profile_request_engine(&request, 1).model);
+    assert_null(profile_request_engine(&request, 1).adapter);
     assert_int_equal(options.n_threads, 2);
     assert_int_equal(options.context, 4096);
     assert_int_equal(options.kv_bits, 8);
@@ -138,6 +143,8 @@ static void what_is_wrong_is_named(void **state)
     refused("{\"knobs\": {\"threads\": 0}}", "knobs.threads");
     refused("{\"knobs\": {\"kv_bits\": 12}}", "knobs.kv_bits: 8, 16 or 32");
     refused("{\"knobs\": []}", "knobs");
+    refused("{\"adapter\": \"/etc\"}", "adapter: there is no such member");
+    refused("{\"knobs\": {\"adapter\": \"/etc\"}}", "knobs.adapter: there is no such member");
     refused("{\"target\": 3}", "target");
     refused("{\"target\": {}}", "target.url");
     refused("{\"target\": {\"url\": \"x\", \"key\": \"s\"}}", "target.key: there is no such member");

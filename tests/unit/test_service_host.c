@@ -1,7 +1,7 @@
 /* The model host: leases, changes of models in order, and workers that die, with real workers on tiny models.
  */
 #include "support/engine_run.h"
-#include "support/tiny_model.h"
+#include "support/tiny_adapter.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -381,6 +381,54 @@ static void *churn(void *context)
     return NULL;
 }
 
+static const char *adapter_of(struct model_host *of, const char *path)
+{
+    static char adapter[256];
+    struct error error = {0};
+    if (host_find_adapter(of, path, adapter, sizeof adapter, &error))
+        fail_msg("host_find_adapter: %s", error.message);
+    return adapter;
+}
+
+static void check_loaded(struct model_host *of, const char *model, const char *adapter)
+{
+    struct error error = {0};
+    struct host_state now;
+    if (host_load(of, model, NULL, true, LONG_MS, &error))
+        fail_msg("host_load: %s", error.message);
+    host_state(of, &now);
+    assert_true(now.has_info);
+    if (adapter)
+        assert_string_equal(now.info.adapter, adapter);
+    else
+        assert_null(now.info.adapter);
+}
+
+/* The default model's, and no other's, before it is loaded, while it is, and afterwards. */
+static void test_adapter(void **state)
+{
+    (void)state;
+    char adapter[256], small[4];
+    struct model_host *adapted;
+    struct error error = {0};
+    tiny_adapter_write(9, adapter, sizeof adapter);
+    struct host_options options = {.engine = {.n_threads = 1, .max_sequences = 1, .adapter = adapter},
+                                   .default_model = names[0]};
+    assert_int_equal(host_open(&options, &adapted, &error), 0);
+    assert_string_equal(adapter_of(adapted, folders[0]), adapter);
+    assert_string_equal(adapter_of(adapted, folders[1]), "");
+    assert_int_equal(host_find_adapter(adapted, folders[0], small, sizeof small, &error), ERROR_LIMIT);
+    check_loaded(adapted, NULL, tiny_adapter_name(adapter));
+    assert_string_equal(adapter_of(adapted, folders[0]), adapter);
+    check_loaded(adapted, names[1], NULL);
+    assert_string_equal(adapter_of(adapted, folders[1]), "");
+    assert_string_equal(adapter_of(adapted, folders[0]), adapter);
+    check_loaded(adapted, names[0], tiny_adapter_name(adapter));
+    host_close(adapted);
+    assert_string_equal(adapter_of(host, folders[0]), ""); /* a host that was given none */
+    tiny_adapter_remove(adapter);
+}
+
 /* Many threads want both models in turn, and one keeps asking for the state: everybody gets through. */
 static void test_churn(void **state)
 {
@@ -415,6 +463,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_close, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_default_folder, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_adapter, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_churn, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);

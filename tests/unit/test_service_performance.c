@@ -111,6 +111,29 @@ static void a_sample_is_whole(void **state)
     json_decref(machine);
 }
 
+/* By the name it was loaded with; no model without one pretends to have one. */
+static void the_adapter_is_told(void **state)
+{
+    (void)state;
+    static struct host_state loaded = {.phase = HOST_READY, .model = "m", .has_info = true};
+    static const char *const adapters[] = {"tuned", NULL};
+    for (size_t i = 0; i < 2; i++) {
+        struct figures figures = {0};
+        json_t *root = json_object();
+        loaded.info.adapter = adapters[i];
+        performance_put_model(&figures, root, &loaded);
+        const json_t *model = json_object_get(root, "model");
+        const char *told = json_string_value(json_object_get(model, "adapter"));
+        assert_false(figures.failed);
+        if (adapters[i])
+            assert_string_equal(told, adapters[i]);
+        else
+            assert_true(json_is_null(json_object_get(model, "adapter")));
+        nulls_have_reasons(root);
+        json_decref(root);
+    }
+}
+
 static json_int_t sequence(void)
 {
     json_t *sample = read_sample();
@@ -168,6 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sample_is_whole),
+        cmocka_unit_test(the_adapter_is_told),
         cmocka_unit_test(everybody_shares_samples),
         cmocka_unit_test(streams_share_their_ticks),
     };

@@ -41,7 +41,7 @@ static void test_sizes(void **state)
     assert_int_equal(sizeof(struct engine_options), 80);
     assert_int_equal(sizeof(struct engine_submit), 200);
     assert_int_equal(sizeof(struct engine_sampling), 56);
-    assert_int_equal(sizeof(struct engine_info), 120);
+    assert_int_equal(sizeof(struct engine_info), 128);
     assert_int_equal(sizeof(struct engine_stats), 136);
     assert_int_equal(sizeof(struct engine_event), 1816);
     assert_int_equal(sizeof(struct engine_timings), 64);
@@ -102,6 +102,12 @@ static struct engine_submit sample_submit(void)
                                   .no_cache = true};
 }
 
+static struct engine_info sample_info(void)
+{
+    return (struct engine_info){
+        .model_name = "n", .model_path = "/p", .adapter = "a", .isa = "i", .vocab = 3, .load_ms = 1.5};
+}
+
 static struct engine_event sample_event(enum engine_event_kind kind)
 {
     struct engine_event event;
@@ -148,7 +154,7 @@ static void put_sample(int which, struct buffer *out)
     struct engine_event event = sample_event((enum engine_event_kind)(which % SAMPLE_OPTIONS));
     struct engine_trace_segment segments[2] = {{"one", 1, 2, 3}, {"two … three", 4, 5, 6}};
     struct engine_trace trace = {2, segments, 10, 20};
-    struct engine_info info = {.model_name = "n", .model_path = "/p", .isa = "i", .vocab = 3, .load_ms = 1.5};
+    struct engine_info info = sample_info();
     struct engine_stats stats = {.active_sequences = 1, .pages_cached = 2, .kv_used_bytes = 3};
     struct memory_process memory = {.known = true, .minor_faults = 4};
     struct error error;
@@ -239,6 +245,7 @@ static void test_options_and_submit(void **state)
     struct wire in = wire_of(&out);
     assert_int_equal(protocol_get_options(&in, &b, NULL), 0);
     assert_string_equal(a.model, b.model);
+    assert_string_equal(a.adapter, b.adapter);
     assert_null(b.backend);
     assert_string_equal(a.isa, b.isa);
     assert_memory_equal(&a.n_threads, &b.n_threads, sizeof a - offsetof(struct engine_options, n_threads));
@@ -266,6 +273,28 @@ static void test_options_and_submit(void **state)
     assert_null(t.on_event);
     arena_free(&arena);
     buffer_free(&out);
+}
+
+static void test_info(void **state)
+{
+    (void)state;
+    struct buffer out = {0};
+    struct arena arena;
+    struct engine_info a = sample_info(), b;
+    struct engine_sampling sampling = {0}, sampling_again;
+    arena_init(&arena);
+    protocol_put_info(&out, &a, &sampling);
+    struct wire in = wire_of(&out);
+    assert_int_equal(protocol_get_info(&in, &b, &sampling_again, &arena, NULL), 0);
+    buffer_free(&out); /* strings are copies */
+    assert_string_equal(b.model_name, "n");
+    assert_string_equal(b.model_path, "/p");
+    assert_string_equal(b.adapter, "a");
+    assert_string_equal(b.isa, "i");
+    assert_null(b.quantization);
+    assert_int_equal(b.vocab, 3);
+    assert_true(b.load_ms == 1.5);
+    arena_free(&arena);
 }
 
 static void test_events(void **state)
@@ -495,6 +524,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_options_and_submit),
+        cmocka_unit_test(test_info),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_small_tokens),
         cmocka_unit_test(test_truncated_and_extended),

@@ -49,8 +49,14 @@ void decoder_linear(struct decoder *decoder, const char *op_name, const char *mo
     op->linear.weight = weights_matrix(decoder->weights, path, 0, out.width, in.width);
     op->linear.bias = bias ? weights_vector(decoder->weights, path, "bias", out.width) : NULL;
     op->precision = decoder_precision(op->linear.weight, role);
-    if (decoder->adapter && decoder->n_waiting < sizeof decoder->waiting / sizeof *decoder->waiting)
+    if (!decoder->adapter)
+        return;
+    if (decoder->n_waiting < DECODER_MAX_WAITING)
         decoder->waiting[decoder->n_waiting++] = (struct decoder_layer){module, in, out};
+    else if (decoder->weights->status == 0)
+        decoder->weights->status =
+            error_set(decoder->weights->error, ERROR_INTERNAL,
+                      "%s: %d layers wait for their adapters already", path, DECODER_MAX_WAITING);
 }
 
 /* out += scale * B A in */
@@ -119,7 +125,7 @@ void decoder_add(struct decoder *decoder, const char *name, const struct decoder
     struct plan_op *op = plan_op(decoder->builder, PLAN_ADD, name);
     op->in = op->out = rows->residual;
     op->in2 = rows->branch;
-    op->add.scale = decoder->spec->residual_scale == 1 ? 0 : decoder->spec->residual_scale;
+    op->add.scale = decoder->spec->residual_scale;
 }
 
 /* ---- the frame ---- */

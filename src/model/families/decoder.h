@@ -12,6 +12,9 @@
 #include "model/weights.h"
 #include "plan/plan.h"
 
+/* Linear layers between two decoder_adapt: queries, keys and values. */
+enum { DECODER_MAX_WAITING = 3 };
+
 /* Norms of queries and keys before the rotation: none, one over each head, one over all heads together. */
 enum qk_norm { QK_NORM_NONE, QK_NORM_HEADS, QK_NORM_WHOLE };
 
@@ -52,7 +55,7 @@ struct decoder {
     struct decoder_layer {
         const char *name; /* a literal */
         struct plan_view in, out;
-    } waiting[3]; /* linear layers whose adapters are still to be added */
+    } waiting[DECODER_MAX_WAITING]; /* linear layers whose adapters are still to be added */
     uint32_t n_waiting;
 };
 

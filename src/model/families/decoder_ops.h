@@ -25,8 +25,9 @@ void decoder_linear(struct decoder *decoder, const char *op_name, const char *mo
                     bool bias, struct plan_view in, struct plan_view out);
 void decoder_projection(struct decoder *decoder, const char *name, bool bias, struct plan_view in,
                         struct plan_view out);
-/* Adds what the adapter changes in the linear layers written since the last time, of which there are three at
- * most: together, so that layers that read the same run side by side. Before their results are read. */
+/* Adds what the adapter changes in the linear layers written since the last time, of which there are
+ * DECODER_MAX_WAITING at most (a further one is ERROR_INTERNAL in weights->status): together, so that layers
+ * that read the same run side by side. Before their results are read. */
 void decoder_adapt(struct decoder *decoder);
 void decoder_norm(struct decoder *decoder, const char *name, uint32_t n_groups, struct plan_view in,
                   struct plan_view out);
