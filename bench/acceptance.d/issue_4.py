@@ -24,6 +24,7 @@ from issue_4_foreign import foreign  # noqa: E402
 
 PAIRS = int(os.environ.get("LLMIND_PAIRS", "12"))
 TRIALS = int(os.environ.get("LLMIND_TRIALS", "20"))
+SLOWED = int(os.environ.get("LLMIND_SLOWED", "10"))
 LANES = [[int(cpu) for cpu in lane.split(",") if cpu] for lane in os.environ.get("LLMIND_LANES", "").split(":")]
 QUICK_BUDGET_S = 60
 
@@ -207,12 +208,13 @@ def stamps(run):
 
 
 def compare(run, a, b, slow=0.0, cpus=None):
-    """`llmind compare A B` on these CPUs, five blocks of quick tests; slow: B's process is stopped for this share of its
-    time. The statistics are those of a full comparison; what is shorter is each test."""
+    """`llmind compare A B` on these CPUs, five blocks; slow: B's process is stopped for this share of its time. Two of the
+    same are compared by quick tests: the statistics are those of a full comparison, and what is shorter is each test."""
     prefix = ["taskset", "-c", ",".join(map(str, cpus))] if cpus else []
     with tempfile.TemporaryDirectory(prefix="llmind-acceptance-") as folder:
-        process = subprocess.Popen([*prefix, run.program, "compare", str(a), str(b), "--quick", "--repeats", "5", "--json"], text=True, stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL, env=os.environ | {"XDG_DATA_HOME": folder})
+        command = [*prefix, run.program, "compare", str(a), str(b), "--repeats", "5", "--json", *([] if slow else ["--quick"])]
+        process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   env=os.environ | {"XDG_DATA_HOME": folder})
         over = threading.Event()
 
         def brake():
@@ -247,7 +249,7 @@ def compare(run, a, b, slow=0.0, cpus=None):
 def noise(run):
     """Two of the same never differ in 19 of 20 comparisons; one slowed by 10 % is found out in 9 of 10.
 
-    LLMIND_LANES="2,4:6,8" runs them side by side, each on CPUs of its own."""
+    LLMIND_TRIALS and LLMIND_SLOWED say how many of each. LLMIND_LANES="2,4:6,8" runs them side by side, each on CPUs of its own."""
     model = run.model("qwen3-0.6b", "--bits", "4")
     twin = run.work / "qwen3-0.6b-twin"
     if not twin.exists():
@@ -264,7 +266,7 @@ def noise(run):
             lanes.put(lane)
 
     with ThreadPoolExecutor(len(LANES)) as pool:
-        entries = list(pool.map(trial, [0.0] * TRIALS + [0.1] * (TRIALS // 2)))
+        entries = list(pool.map(trial, [0.0] * TRIALS + [0.1] * SLOWED))
     same, slowed = [entry["verdict"] for entry in entries[:TRIALS]], entries[TRIALS:]
     false_alarms = sum(v in ("higher", "lower") for v in same)
     found = sum(entry["verdict"] == "lower" for entry in slowed)

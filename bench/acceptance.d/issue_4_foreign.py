@@ -32,7 +32,7 @@ from pathlib import Path
 from issue_3 import free_port
 
 PAIRS = max(10, int(os.environ.get("LLMIND_PAIRS", "20")))
-REPEATS, MAX_TOKENS, LAYERS = 4, 24, 48
+REPEATS, MAX_TOKENS, LAYERS = 4, 24, 12
 HALF_WIDTH = 0.05
 # of about one length, so that a run's median is one kind of request's
 PROMPTS = ["Tell me a long story about a fox and a bear who walk down to the sea together. They meet a fisherman, a lighthouse "
@@ -49,7 +49,7 @@ STUDENT = {9: 2.262, 10: 2.228, 11: 2.201, 12: 2.179, 13: 2.160, 14: 2.145, 15: 
 
 
 def small_model(run):
-    """The built-in model in float32, its layers several times over, without an end of sequence: MLX's quantized product
+    """The built-in model in float32, its layers several times over, which never ends an answer: MLX's quantized product
     on a processor is none to measure others by, and its server knows no ignore_eos. What it says is nonsense."""
     folder = run.work / f"builtin-{LAYERS}-layers-endless"
     if folder.exists():
@@ -74,6 +74,8 @@ def small_model(run):
             kept[name.replace(layer[0], f".layers.{copy}.")] = weight.astype(mx.float32)
         if not layer:
             kept[name] = weight.astype(mx.float32)
+    # the server ends answers at the tokenizer's end of turn, whatever the configuration says
+    kept["model.embed_tokens.weight"][mx.array([1, 3])] = 0  # tied to the head: <|endoftext|> and <|im_end|> never win
     mx.save_safetensors(str(made / "model.safetensors"), kept, metadata={"format": "mlx"})
     config |= {"num_hidden_layers": LAYERS, "torch_dtype": "float32", "eos_token_id": config["vocab_size"]}
     (made / "config.json").write_text(json.dumps(config))
