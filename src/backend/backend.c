@@ -11,33 +11,36 @@ const char *const *backend_names(void)
 
 /* ---- what concerns every backend ---- */
 
-static int find_driver(const struct backend_options *options, const struct backend_driver **out,
-                       struct error *error)
+/* NULL: *error says why. */
+static const struct backend_driver *find_driver(const char *name, struct error *error)
 {
-    *out = NULL;
-    if (!options->name || strcmp(options->name, "cpu") == 0) {
-        *out = &backend_cpu;
-        return 0;
-    }
-    if (strcmp(options->name, "mlx") != 0)
-        return error_set(error, ERROR_INVALID, "unknown backend \"%s\": there are cpu and mlx",
-                         options->name);
-    *out = backend_mlx(error);
-    return *out ? 0 : ERROR_UNSUPPORTED;
+    if (!name || strcmp(name, "cpu") == 0)
+        return &backend_cpu;
+    if (strcmp(name, "mlx") == 0)
+        return backend_mlx(error);
+    error_set(error, ERROR_INVALID, "unknown backend \"%s\": there are cpu and mlx", name);
+    return NULL;
 }
 
-static int choose(const struct backend_options *options, const struct backend_driver **out,
-                  struct error *error)
+static int check_options(const struct backend_options *options, struct error *error)
 {
-    int status = find_driver(options, out, error);
-    if (status)
-        return status;
     if (options->n_threads > 1024)
         return error_set(error, ERROR_INVALID, "threads %u: at most 1024", options->n_threads);
     if (!options->max_step_tokens || !options->max_step_outputs || !options->max_sequences ||
         !options->n_pages)
         return error_set(error, ERROR_INTERNAL, "a backend limit is zero");
     return 0;
+}
+
+/* 0 with a driver, or an error. */
+static int choose(const struct backend_options *options, const struct backend_driver **out,
+                  struct error *error)
+{
+    int status = check_options(options, error);
+    *out = status ? NULL : find_driver(options->name, error);
+    if (*out || status)
+        return status;
+    return options->name && strcmp(options->name, "mlx") == 0 ? ERROR_UNSUPPORTED : ERROR_INVALID;
 }
 
 static int check_batch(const struct backend_model *model, const struct backend_batch *batch,
@@ -74,8 +77,9 @@ int backend_prepare(const struct plan *plan, const struct backend_options *optio
     if (plan->shapes_only)
         return error_set(error, ERROR_INVALID, "the plan has shapes and no weights: it cannot be run");
     int status = choose(options, &driver, error);
-    if (!status)
-        status = driver->prepare(plan, options, out, error);
+    if (!driver)
+        return status;
+    status = driver->prepare(plan, options, out, error);
     if (status)
         return status;
     (*out)->driver = driver;
@@ -122,7 +126,7 @@ int backend_scratch_bytes(const struct plan *plan, const struct backend_options 
     const struct backend_driver *driver;
     *bytes = 0;
     int status = choose(options, &driver, error);
-    return status ? status : driver->scratch_bytes(plan, options, bytes, error);
+    return driver ? driver->scratch_bytes(plan, options, bytes, error) : status;
 }
 
 int backend_phases(const struct plan *plan, const struct backend_options *options, uint32_t *n_phases,
@@ -131,7 +135,7 @@ int backend_phases(const struct plan *plan, const struct backend_options *option
     const struct backend_driver *driver;
     *n_phases = 0;
     int status = choose(options, &driver, error);
-    return status ? status : driver->phases(plan, options, n_phases, error);
+    return driver ? driver->phases(plan, options, n_phases, error) : status;
 }
 
 uint64_t backend_page_bytes(const struct plan *plan, uint32_t kv_bits)

@@ -43,16 +43,16 @@ static void restore(void *context)
 /* ---- names ---- */
 
 /* As everywhere in this server: a name is the catalogue's, and none is the model that is loaded. What is
- * measured is what is served: with the adapter, where the model has one here. */
+ * measured is what is served: with the adapter and on the backend that the model has here. */
 static void resolve(void *context, struct profile_request *request, struct arena *arena)
 {
-    char name[NAME_BYTES], path[PATH_MAX], adapter[PATH_MAX];
+    char name[NAME_BYTES], path[PATH_MAX], adapter[PATH_MAX], backend[NAME_BYTES];
     for (size_t i = 0; i < request->n_models; i++) {
         struct profile_model *model = &request->models[i];
         struct error error = {0};
         const char *copy = NULL;
         if (host_find(context, model->name, name, sizeof name, path, sizeof path, &error) ||
-            host_find_adapter(context, path, adapter, sizeof adapter, &error)) {
+            host_find_served(context, path, adapter, sizeof adapter, backend, sizeof backend, &error)) {
             copy = arena_strdup(arena, error.message);
             model->problem = copy ? copy : "not enough memory";
             continue;
@@ -60,9 +60,9 @@ static void resolve(void *context, struct profile_request *request, struct arena
         model->path = arena_strdup(arena, path);
         if (!model->name || !*model->name)
             model->name = arena_strdup(arena, name);
-        if (*adapter)
-            model->adapter = arena_strdup(arena, adapter);
-        if (!model->path || !model->name || (*adapter && !model->adapter))
+        model->adapter = *adapter ? arena_strdup(arena, adapter) : NULL;
+        model->backend = *backend ? arena_strdup(arena, backend) : NULL;
+        if (!model->path || !model->name || (*adapter && !model->adapter) || (*backend && !model->backend))
             model->problem = "not enough memory";
     }
 }

@@ -379,6 +379,18 @@ static bool is_alike(const struct builder *builder, enum configuration_kind kind
     return kind == CONFIGURATION_PREFILL_CHUNK && value >= whole && same >= whole;
 }
 
+/* What only the cpu backend has. */
+static bool of_cpu_alone(enum configuration_kind kind)
+{
+    return kind == CONFIGURATION_THREADS || kind == CONFIGURATION_KV_BITS || kind == CONFIGURATION_ISA ||
+           kind == CONFIGURATION_PROMPT_LOOKUP;
+}
+
+static bool is_cpu(const struct engine_info *info)
+{
+    return !info->backend || strcmp(info->backend, "cpu") == 0;
+}
+
 static void add_numbers(struct builder *builder, enum configuration_kind kind, const char *value,
                         const char *asked)
 {
@@ -417,6 +429,11 @@ static void add_isas(struct builder *builder, const char *value, const char *ask
 
 static void add_named(struct builder *builder, size_t name, const char *value, const char *asked)
 {
+    if (of_cpu_alone(names[name].kind) && !is_cpu(builder->machine->baseline)) {
+        if (asked)
+            cut(builder->cuts, asked, "the backend of this run has no such choice");
+        return;
+    }
     switch (names[name].kind) {
     case CONFIGURATION_BASELINE:
         break; /* always the first */

@@ -434,7 +434,8 @@ struct engine_options profile_request_engine(const struct profile_request *reque
     const struct profile_model *model = i < request->n_models ? &request->models[i] : &none;
     return (struct engine_options){.model = model->path,
                                    .adapter = model->adapter,
-                                   .backend = request->knobs.backend,
+                                   .backend =
+                                       request->knobs.backend ? request->knobs.backend : model->backend,
                                    .isa = request->knobs.isa,
                                    .n_threads = request->knobs.threads,
                                    .context = request->knobs.context,

@@ -54,6 +54,7 @@ struct profile_model {
     /* Folder of the LoRA adapter that it is run with; NULL: none. Whoever resolves names knows it; the JSON
      * form never has it, so that no request names a folder, and no path is stored. */
     const char *adapter;
+    const char *backend; /* that it is served by, which a knob overrules; NULL: the usual one */
 };
 
 /* Strings belong to the arena they were read into. */

@@ -33,6 +33,10 @@ static int predict(struct run *run, struct run_prediction *out, struct error *er
                                        .prefill_chunk = info->prefill_chunk,
                                        .isa = info->isa};
     json_t *config = NULL;
+    if (info->backend && strcmp(info->backend, "cpu") != 0)
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "predictions rest on what was measured of the cpu backend, and this is %s",
+                         info->backend);
     int status = model_open_adapted(model->path, model->adapter, &out->model, error);
     if (status && model->adapter)
         error_replace(error, model->adapter, "the adapter");

@@ -91,7 +91,7 @@ static json_t *machine_json(const struct run *run)
     else
         put_known(o, "memory_limit_bytes", memory->known, memory->limit_bytes, untold);
     json_put_string(o, "os", os[0] ? os : NULL, untold);
-    json_put_null(o, "gpu", "no GPU backend is built into this program");
+    json_put_null(o, "gpu", "a GPU computes only through the mlx backend, which does not describe it yet");
     return o;
 }
 

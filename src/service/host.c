@@ -275,14 +275,17 @@ int host_find(struct model_host *host, const char *model, char *name, size_t nam
     return status ? status : copy_word(path, path_bytes, wish.path, "the model's folder", error);
 }
 
-int host_find_adapter(struct model_host *host, const char *path, char *adapter, size_t bytes,
-                      struct error *error)
+int host_find_served(struct model_host *host, const char *path, char *adapter, size_t adapter_bytes,
+                     char *backend, size_t backend_bytes, struct error *error)
 {
     pthread_mutex_lock(&host->lock);
     const struct host_wish *wish = strcmp(path, host->recent.path) == 0     ? &host->recent
                                    : strcmp(path, host->standard.path) == 0 ? &host->standard
                                                                             : NULL;
-    int status = copy_word(adapter, bytes, wish ? wish->adapter : NULL, "the adapter's folder", error);
+    int status =
+        copy_word(adapter, adapter_bytes, wish ? wish->adapter : NULL, "the adapter's folder", error);
+    if (!status)
+        status = copy_word(backend, backend_bytes, wish ? wish->backend : NULL, "the backend", error);
     pthread_mutex_unlock(&host->lock);
     return status;
 }

@@ -147,6 +147,33 @@ static void asked_for_by_value(void **state)
     json_decref(cuts);
 }
 
+/* MLX has its own threads, instructions and cache, and promises nothing that guessing could rest on. */
+static void another_backend(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"threads=3", "concurrency=2", "kv_bits", "prompt_lookup", "isa"};
+    struct profile_request request = asked(names, 5);
+    struct configuration_machine machine = small_machine(4);
+    struct configuration_list list;
+    char text[256];
+    json_t *cuts = json_array();
+    small_engine.backend = "mlx";
+    configuration_list_build(&machine, &request, 1, cuts, &list);
+    ids(&list, text, sizeof text);
+    assert_string_equal(text, "baseline concurrency=2");
+    assert_int_equal(json_array_size(cuts), 4);
+    assert_non_null(strstr(json_string_value(json_array_get(cuts, 0)), "the backend of this run"));
+    json_decref(cuts);
+    request = asked(NULL, 0);
+    request.all_configurations = true;
+    configuration_list_build(&machine, &request, 1, NULL, &list);
+    small_engine.backend = NULL;
+    ids(&list, text, sizeof text);
+    assert_null(strstr(text, "threads="));
+    assert_null(strstr(text, "isa="));
+    assert_non_null(strstr(text, "prefill_chunk="));
+}
+
 static void a_short_context(void **state)
 {
     (void)state;
@@ -643,6 +670,7 @@ int main(void)
         cmocka_unit_test(all_of_a_small_machine),
         cmocka_unit_test(threads_of_a_large_machine),
         cmocka_unit_test(asked_for_by_value),
+        cmocka_unit_test(another_backend),
         cmocka_unit_test(a_short_context),
         cmocka_unit_test(what_does_not_fit_is_listed),
         cmocka_unit_test(in_turn),

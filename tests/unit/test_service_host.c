@@ -384,9 +384,10 @@ static void *churn(void *context)
 static const char *adapter_of(struct model_host *of, const char *path)
 {
     static char adapter[256];
+    char backend[64];
     struct error error = {0};
-    if (host_find_adapter(of, path, adapter, sizeof adapter, &error))
-        fail_msg("host_find_adapter: %s", error.message);
+    if (host_find_served(of, path, adapter, sizeof adapter, backend, sizeof backend, &error))
+        fail_msg("host_find_served: %s", error.message);
     return adapter;
 }
 
@@ -408,7 +409,7 @@ static void check_loaded(struct model_host *of, const char *model, const char *a
 static void test_adapter(void **state)
 {
     (void)state;
-    char adapter[256], small[4];
+    char adapter[256], backend[64], small[4];
     struct model_host *adapted;
     struct error error = {0};
     tiny_adapter_write(9, adapter, sizeof adapter);
@@ -417,7 +418,12 @@ static void test_adapter(void **state)
     assert_int_equal(host_open(&options, &adapted, &error), 0);
     assert_string_equal(adapter_of(adapted, folders[0]), adapter);
     assert_string_equal(adapter_of(adapted, folders[1]), "");
-    assert_int_equal(host_find_adapter(adapted, folders[0], small, sizeof small, &error), ERROR_LIMIT);
+    assert_int_equal(
+        host_find_served(adapted, folders[0], small, sizeof small, backend, sizeof backend, &error),
+        ERROR_LIMIT);
+    assert_int_equal(
+        host_find_served(adapted, folders[0], adapter, sizeof adapter, backend, sizeof backend, &error), 0);
+    assert_string_equal(backend, "");
     check_loaded(adapted, NULL, tiny_adapter_name(adapter));
     assert_string_equal(adapter_of(adapted, folders[0]), adapter);
     check_loaded(adapted, names[1], NULL);

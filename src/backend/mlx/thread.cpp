@@ -60,7 +60,8 @@ void Thread::serve()
 {
     std::unique_lock<std::mutex> guard(lock_);
     while (true) {
-        wake_.wait(guard, [&] { return job_; });
+        while (!job_)
+            wake_.wait(guard);
         try {
             job_->work();
         } catch (...) {
