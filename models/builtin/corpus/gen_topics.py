@@ -74,16 +74,16 @@ class Topics:
         style = rng.random()
         if style < 0.06:
             return self.soup(rng, topic)
-        if topic.symptoms and style < 0.35:
+        if topic.symptoms and style < 0.24:
             return self.symptom(rng, topic)
-        if topic.goals and style < 0.55:
+        if topic.goals and style < 0.38:
             return self.goal(rng, topic)
         if style > 0.95:
             frame, field = rng.choice(p.TWO)
             return topic, asked(rng, frame.replace("{x}", self._name(rng, topic))), topic.text["def" if field == "why" else "short"] + " " + topic.text[field]
-        if topic.kind == "knobs" and style > 0.8:
+        if topic.kind == "knobs" and style > 0.9:
             return topic, asked(rng, rng.choice(p.KNOB).replace("{x}", self._name(rng, topic))), self.answer(rng, topic, "def")
-        if topic.questions and style > 0.3 and style < 0.75:
+        if topic.questions and style > 0.2 and style < 0.85:
             field = rng.choice(topic.questions)[0]
             question = rng.choice([q for f, q in topic.questions if f == field])
         else:

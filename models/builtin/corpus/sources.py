@@ -6,7 +6,8 @@ no quoting. Four formats:
 topics/*.txt   "@ id = name | alias | alias", then fields ("def:", "short:", "more:", "why:", "fix:",
                "how:") and questions ("?field text"; a bare "?" asks for "def").
 talk.txt       "@ id", then "u:" lines (what a user may say, split at "|") and "a:" lines (answers).
-asked.txt      "topic ~ symptom | symptom", "topic > goal | goal", "topic ? question | question".
+asked.txt      "topic ~ symptom | symptom", "topic > goal | goal", "topic ? question | question" (of "def"; "?how": of
+               that field). asked_wide.txt too: many more questions of each topic.
 everyday.txt   "[group]", then "word: one-line meaning".
 """
 from dataclasses import dataclass, field
@@ -55,11 +56,11 @@ def load_topics():
         if missing:
             raise ValueError(f"topic {topic.id}: missing {missing}")
     by_id = {t.id: t for t in topics}
-    for number, line in _lines(HERE / "asked.txt"):
+    for _, line in (*_lines(HERE / "asked.txt"), *_lines(HERE / "asked_wide.txt")):
         ident, mark, rest = line.split(" ", 2)
         parts = [part.strip() for part in rest.split("|")]
-        if mark == "?":
-            by_id[ident].questions += [("def", part) for part in parts]
+        if mark.startswith("?"):
+            by_id[ident].questions += [(mark[1:] or "def", part) for part in parts]
         else:
             {"~": by_id[ident].symptoms, ">": by_id[ident].goals}[mark].extend(parts)
     return topics
@@ -93,8 +94,10 @@ def load_everyday():
 def load_heldout():
     """(topic questions, other questions) that must never be trained on.
 
-    questions.txt and final.txt were looked at while the corpus was improved, last.txt was not."""
-    files = ("questions.txt", "final.txt", "last.txt")
+    strangers.txt, new.txt and fresh.txt are by people who knew the list of topics and nothing of the corpus. How the first
+    two fared with earlier models led to asked_wide.txt, whose writers did not see them; nobody had seen how fresh.txt fares
+    before the shipped model was trained. The others were looked at while the corpus was improved."""
+    files = ("questions.txt", "final.txt", "last.txt", "strangers.txt", "new.txt", "fresh.txt")
     questions = [(*(p.strip() for p in line.split("|", 1)), name) for name in files for _, line in _lines(HELDOUT / name)]
     other = [tuple(p.strip() for p in line.split(" | ", 2)) for _, line in _lines(HELDOUT / "other.txt")]
     return questions, other

@@ -11,6 +11,9 @@ import re
 from corpus import gen_reports, sources
 
 MAX_TOKENS = 200
+# questions about a topic: those that helped to improve the corpus, and those that did not
+OWN_KINDS, STRANGERS_KINDS = ("topic", "final", "last"), ("strangers", "new", "fresh")
+TOPIC_KINDS = OWN_KINDS + STRANGERS_KINDS
 
 
 def words(text):
@@ -74,7 +77,7 @@ def judge(cases, answers):
     judge_topic, ok, total, bad = TopicJudge(), {}, {}, []
     invented = 0
     for (kind, expected, q), (answer, _) in zip(cases, answers):
-        if kind in ("topic", "final", "last"):
+        if kind in TOPIC_KINDS:
             good = judge_topic.on_topic(expected, answer)
         elif kind == "report":
             good = gen_reports.NAMES[expected].lower() in answer.lower()
