@@ -1,10 +1,10 @@
 # The mlx backend, libllmind_mlx: built where MLX's C++ library is found. A pip package of MLX has it (scripts/bootstrap mlx
 # fills .venv-mlx; .venv of the tests has one too), and Homebrew's mlx. Include it where the module `backend` is.
+file(GLOB left_over "${CMAKE_BINARY_DIR}/libllmind_mlx.*" "${CMAKE_BINARY_DIR}/tests/libllmind_mlx.*")
 set(LLMIND_MLX AUTO CACHE STRING "The mlx backend: AUTO (where MLX is found), ON (it must be) or OFF")
 
-if(LLMIND_MLX STREQUAL "AUTO" AND LLMIND_SANITIZE)
-  return() # MLX itself is not instrumented
-elseif(NOT LLMIND_MLX)
+if(NOT LLMIND_MLX OR (LLMIND_MLX STREQUAL "AUTO" AND LLMIND_SANITIZE)) # MLX itself is not instrumented
+  file(REMOVE ${left_over}) # of an earlier build, and not to be loaded by this one
   return()
 endif()
 
@@ -15,12 +15,16 @@ unset(mlx_library CACHE)
 unset(mlx_include CACHE)
 find_library(mlx_library mlx HINTS ${places} PATH_SUFFIXES lib NO_CACHE)
 find_path(mlx_include mlx/mlx.h HINTS ${places} PATH_SUFFIXES include NO_CACHE)
+if(NOT CMAKE_CXX_COMPILER)
+  unset(CMAKE_CXX_COMPILER CACHE) # none was there the last time
+endif()
 include(CheckLanguage)
 check_language(CXX)
 if(NOT mlx_library OR NOT mlx_include OR NOT CMAKE_CXX_COMPILER)
   set(missing "the mlx backend is left out: no C++ compiler, or no MLX (scripts/bootstrap mlx installs it)")
   if(LLMIND_MLX STREQUAL "AUTO")
     message(STATUS "${missing}")
+    file(REMOVE ${left_over})
     return()
   endif()
   message(FATAL_ERROR "${missing}")
@@ -46,9 +50,8 @@ endif()
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 set(name ${CMAKE_SHARED_LIBRARY_PREFIX}llmind_mlx${CMAKE_SHARED_LIBRARY_SUFFIX})
 file(CREATE_LINK ${CMAKE_BINARY_DIR}/${name} ${CMAKE_BINARY_DIR}/tests/${name} SYMBOLIC)
-include(GNUInstallDirs)
 # the installed library finds MLX where it was found here
 get_filename_component(mlx_folder ${mlx_library} DIRECTORY)
 set_target_properties(llmind_mlx PROPERTIES INSTALL_RPATH ${mlx_folder})
-install(TARGETS llmind_mlx LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/llmind)
+install(TARGETS llmind_mlx LIBRARY DESTINATION lib/llmind) # where the program looks
 message(STATUS "the mlx backend is built with ${mlx_library}")

@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import peers  # noqa: E402
 
-ROUNDS = int(os.environ.get("LLMIND_PAIRS", "10"))
+ROUNDS = max(5, int(os.environ.get("LLMIND_PAIRS", "10")))
 CYCLES, PROBE = 100, "tests/test_engine_mlx"
 
 

@@ -38,6 +38,14 @@ static int choose(const struct backend_options *options, const struct backend_dr
 {
     int status = check_options(options, error);
     *out = status ? NULL : find_driver(options->name, error);
+    if (*out && options->batch_invariant && !(*out)->batch_invariant) {
+        status =
+            error_set(error, ERROR_UNSUPPORTED,
+                      "the %s backend's results depend on what else is in a step, and prompt lookup rests on "
+                      "them not to: use the cpu backend, or guess no tokens",
+                      (*out)->name);
+        *out = NULL;
+    }
     if (*out || status)
         return status;
     return options->name && strcmp(options->name, "mlx") == 0 ? ERROR_UNSUPPORTED : ERROR_INVALID;

@@ -7,7 +7,7 @@
  *
  * Determinism: on the cpu backend and one ISA a token's logits are bit-equal whatever else is in the batch,
  * however its prompt was cut into chunks and however many threads work. MLX's kernels promise no such thing
- * (backend_info.batch_invariant), and what is built on it, guessing by prompt lookup, is refused there.
+ * (backend_options.batch_invariant), and what is built on it, guessing by prompt lookup, is refused there.
  */
 #ifndef LLMIND_BACKEND_BACKEND_H
 #define LLMIND_BACKEND_BACKEND_H
@@ -26,7 +26,8 @@ struct backend_options {
     const char *isa;    /* cpu: "reference", "avx2", "avx512", ...; mlx: "cpu", "gpu"; NULL: the best here */
     uint32_t n_threads; /* 0: all cores this process may use. mlx has its own, and does not ask */
     uint32_t kv_bits;   /* 8 (codes with scales; cpu), 16 or 32 */
-    bool precise;       /* every operation in f32, whatever precision the plan names */
+    bool batch_invariant;      /* results must keep the promise above: ERROR_UNSUPPORTED where they do not */
+    bool precise;              /* every operation in f32, whatever precision the plan names */
     uint32_t max_step_tokens;  /* rows of one step, at most */
     uint32_t max_step_outputs; /* logits rows of one step, at most */
     uint32_t max_sequences;    /* sequences in one step, at most */
@@ -67,7 +68,6 @@ struct backend_info {
     const char *isa;  /* "avx512"; of mlx its device: "cpu", "metal", "cuda" */
     uint32_t n_threads;
     uint32_t kv_bits;
-    bool batch_invariant; /* keeps the promise above */
 };
 
 struct backend_model;

@@ -9,6 +9,11 @@
 /* Grows with every change of what a driver and the program share (this header, backend.h, the plan): a driver
  * that lies in a file of its own may be older than the program. */
 enum { BACKEND_DRIVER_VERSION = 1 };
+/* And what the sizes of the shared structures say of it, should a change have been forgotten. */
+#define BACKEND_DRIVER_LAYOUT                                                                                \
+    ((uint64_t)sizeof(struct plan) + 1000 * sizeof(struct plan_op) + 1000000 * sizeof(struct plan_rope) +    \
+     7 * sizeof(struct plan_cache) + 11 * sizeof(struct weight) + 13 * sizeof(struct backend_options) +      \
+     17 * sizeof(struct backend_batch) + 19 * sizeof(struct backend_model))
 
 /* What every backend's model begins with. */
 struct backend_model {
@@ -22,6 +27,8 @@ struct backend_model {
  * their limits. */
 struct backend_driver {
     uint32_t version;
+    uint64_t layout;
+    bool batch_invariant; /* keeps backend.h's promise */
     const char *name;
     /* Fills all of the model but driver and plan. limits: the options, with what the backend chose. */
     int (*prepare)(const struct plan *plan, const struct backend_options *options, struct backend_model **out,

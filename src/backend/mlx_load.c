@@ -52,11 +52,14 @@ static void load(void)
         return;
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* and never closed: MLX has threads of its own */
     if (!library) {
-        error_set(&mlx.error, ERROR_UNSUPPORTED, "the mlx backend cannot be loaded: %.300s", dlerror());
+        error_set(&mlx.error, ERROR_UNSUPPORTED,
+                  "the mlx backend cannot be loaded: %.300s. It needs the MLX that it was built with: "
+                  "'scripts/bootstrap mlx', then build (and install) again",
+                  dlerror());
         return;
     }
     const struct backend_driver *driver = dlsym(library, BACKEND_MLX_SYMBOL);
-    if (!driver || driver->version != BACKEND_DRIVER_VERSION) {
+    if (!driver || driver->version != BACKEND_DRIVER_VERSION || driver->layout != BACKEND_DRIVER_LAYOUT) {
         error_set(&mlx.error, ERROR_UNSUPPORTED,
                   "the mlx backend beside this program is of another version: build it again");
         return;

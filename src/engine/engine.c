@@ -91,6 +91,7 @@ static struct backend_options backend_wishes(const struct local_engine *engine,
         .isa = options->isa,
         .n_threads = options->n_threads,
         .kv_bits = engine->info.kv_bits,
+        .batch_invariant = engine->info.prompt_lookup > 0, /* guesses are checked beside each other */
         .precise = engine->info.precise,
         .max_step_tokens = engine->max_step_tokens,
         .max_step_outputs = engine->max_step_outputs,
@@ -125,14 +126,7 @@ static int open_backend(struct local_engine *engine, const struct engine_options
 {
     struct backend_options backend;
     int status = plan_backend(engine, options, &backend, error);
-    if (!status)
-        status = backend_prepare(engine->plan, &backend, &engine->backend, error);
-    if (!status && engine->info.prompt_lookup && !backend_info(engine->backend).batch_invariant)
-        return error_set(error, ERROR_UNSUPPORTED,
-                         "prompt lookup checks guesses in one step, and the %s backend's results depend on "
-                         "what is in a step: use the cpu backend",
-                         backend_info(engine->backend).name);
-    return status;
+    return status ? status : backend_prepare(engine->plan, &backend, &engine->backend, error);
 }
 
 static int allocate(struct local_engine *engine, struct error *error)

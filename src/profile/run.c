@@ -30,6 +30,9 @@ enum {
 int run_measure_ceilings(struct run *run, struct error *error)
 {
     const struct engine_info *info = run->lab ? lab_engine_info(run->lab) : NULL;
+    if (info && info->backend && strcmp(info->backend, "cpu") != 0)
+        info =
+            NULL; /* its instruction sets are not ours: what this machine's processor can do with the best */
     struct ceilings_options options = {.n_threads = info ? info->n_threads : 0,
                                        .isa = info ? info->isa : NULL,
                                        .cancel = run->hooks->cancel};

@@ -18,14 +18,14 @@ static int32_t prompt[1024];
 static struct answer answer;
 
 /* Precise: rounding to 16 bits would let the batch decide between near answers. */
-static struct engine *open_mlx(const char *model)
+static struct engine *open_mlx(const char *model, uint32_t prefill_chunk)
 {
     struct engine_options options = {.model = model,
                                      .backend = "mlx",
                                      .isa = "cpu",
                                      .precise = true,
                                      .max_sequences = SIDES,
-                                     .prefill_chunk = 64};
+                                     .prefill_chunk = prefill_chunk};
     struct engine *engine = NULL;
     struct error error = {0};
     if (engine_open(&options, &engine, &error))
@@ -64,7 +64,7 @@ static void test_beside_others(void **state)
 {
     (void)state;
     need_backend();
-    struct engine *engine = open_mlx(folder);
+    struct engine *engine = open_mlx(folder, 64);
     int32_t alone[SIDES][N_ANSWER];
     struct engine_request *requests[SIDES];
     for (uint32_t i = 0; i < SIDES; i++) {
@@ -83,6 +83,26 @@ static void test_beside_others(void **state)
         assert_memory_equal(answer.tokens, alone[i], sizeof alone[i]);
     }
     engine_close(engine);
+}
+
+/* What the middle of a prompt leaves in the pages, where nobody wants logits, is all there: in the last
+ * layer, too. */
+static void test_chunks(void **state)
+{
+    (void)state;
+    need_backend();
+    int32_t whole[N_ANSWER];
+    for (uint32_t chunk = 512; chunk >= 8; chunk /= 8) {
+        struct engine *engine = open_mlx(folder, chunk);
+        struct engine_submit submit = run_greedy(prompt, N_PROMPT, N_ANSWER);
+        run(engine, &submit, &answer);
+        assert_int_equal(answer.n_tokens, N_ANSWER);
+        if (chunk == 512)
+            memcpy(whole, answer.tokens, sizeof whole);
+        else
+            assert_memory_equal(answer.tokens, whole, sizeof whole);
+        engine_close(engine);
+    }
 }
 
 /* Guesses are only right where a step's results do not depend on what else is in it. */
@@ -108,7 +128,7 @@ static void test_cycles(void **state)
     assert_true(cycles > SETTLED + 1);
     struct process_usage usage = {0}, first = {0};
     for (int i = 0; i < cycles; i++) {
-        struct engine *engine = open_mlx(model);
+        struct engine *engine = open_mlx(model, 64);
         struct engine_submit submit = run_greedy(prompt, 8, 2);
         run(engine, &submit, &answer);
         engine_close(engine);
@@ -125,7 +145,7 @@ static void test_cycles(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_beside_others),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_beside_others), cmocka_unit_test(test_chunks),
                                        cmocka_unit_test(test_no_guessing), cmocka_unit_test(test_cycles)};
     return cmocka_run_group_tests(tests, write_model, remove_model);
 }

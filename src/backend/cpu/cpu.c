@@ -153,8 +153,7 @@ static int prepare(const struct plan *plan, const struct backend_options *option
     backend->model.info = (struct backend_info){.name = "cpu",
                                                 .isa = cpu->kernels.isa,
                                                 .n_threads = cpu->options.n_threads,
-                                                .kv_bits = cpu->options.kv_bits,
-                                                .batch_invariant = true};
+                                                .kv_bits = cpu->options.kv_bits};
     *out = &backend->model;
     return 0;
 }
@@ -234,6 +233,8 @@ static struct backend_memory memory(const struct backend_model *model)
 
 const struct backend_driver backend_cpu = {
     .version = BACKEND_DRIVER_VERSION,
+    .layout = BACKEND_DRIVER_LAYOUT,
+    .batch_invariant = true,
     .name = "cpu",
     .prepare = prepare,
     .close = close_model,

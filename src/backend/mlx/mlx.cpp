@@ -4,7 +4,6 @@
  *
  * MLX's errors are exceptions; none leaves this file.
  */
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -48,23 +47,41 @@ template <typename Work> int guarded(struct error *error, Work work)
     }
 }
 
-/* Metal can use the mapped bytes of the weights where they lie; elsewhere MLX copies them. */
-#ifdef __APPLE__
-constexpr bool SHARES_WEIGHTS = true;
-#else
-constexpr bool SHARES_WEIGHTS = false;
-#endif
-
 /* ---- what may be asked ---- */
+
+/* What keeps a cache from being stored here; nullptr: nothing. */
+const char *cache_problem(const struct plan_cache &cache)
+{
+    if (cache.kind == CACHE_LATENT)
+        return "a latent cache";
+    if (cache.kind == CACHE_RECURRENT)
+        return "a recurrent state";
+    return cache.k_dim == cache.v_dim ? nullptr : "keys and values of different sizes";
+}
 
 int check_plan(const struct plan *plan, struct error *error)
 {
     for (uint32_t i = 0; i < plan->n_caches; i++)
-        if (plan->caches[i].kind == CACHE_LATENT || plan->caches[i].kind == CACHE_RECURRENT)
+        if (const char *problem = cache_problem(plan->caches[i]))
             return error_set(error, ERROR_UNSUPPORTED, "layers.%d: the mlx backend cannot keep %s",
-                             static_cast<int>(plan->caches[i].layer),
-                             plan->caches[i].kind == CACHE_LATENT ? "a latent cache" : "a recurrent state");
+                             static_cast<int>(plan->caches[i].layer), problem);
+    for (uint32_t i = 0; i < plan->n_ops; i++)
+        if (plan->ops[i].kind == PLAN_ATTEND && plan->ops[i].attend.softcap > 0 && plan->ops[i].attend.sinks)
+            return error_set(error, ERROR_UNSUPPORTED, "%s: the mlx backend has no softcap beside sinks",
+                             plan->ops[i].name);
     return 0;
+}
+
+bool is_gpu(const char *isa)
+{
+    return std::strcmp(isa, "gpu") == 0 || std::strcmp(isa, "metal") == 0 || std::strcmp(isa, "cuda") == 0;
+}
+
+bool has_gpu()
+{
+    bool gpu = false;
+    run_in_thread([&] { gpu = mx::is_available(mx::Device::gpu); });
+    return gpu;
 }
 
 int check(const struct plan *plan, const struct backend_options *options, struct error *error)
@@ -72,19 +89,19 @@ int check(const struct plan *plan, const struct backend_options *options, struct
     if (options->kv_bits != 16 && options->kv_bits != 32)
         return error_set(error, ERROR_INVALID, "kv-bits %u: the mlx backend stores 16 or 32",
                          options->kv_bits);
-    if (options->isa && std::strcmp(options->isa, "cpu") != 0 && std::strcmp(options->isa, "gpu") != 0)
+    if (options->isa && std::strcmp(options->isa, "cpu") != 0 && !is_gpu(options->isa))
         return error_set(error, ERROR_UNSUPPORTED, "isa \"%s\": the mlx backend has cpu and gpu",
                          options->isa);
+    if (options->isa && is_gpu(options->isa) && !has_gpu())
+        return error_set(error, ERROR_UNSUPPORTED, "this build of MLX, or this machine, has no GPU");
     return check_plan(plan, error);
 }
 
-/* MLX's device, and what it is called. */
-mx::Device device_of(const char *wish)
+/* In the thread. */
+mx::Device device_of(const char *isa)
 {
-    bool gpu = mx::is_available(mx::Device::gpu);
-    if (wish && std::strcmp(wish, "gpu") == 0 && !gpu)
-        throw std::runtime_error("this build of MLX, or this machine, has no GPU");
-    return gpu && !(wish && std::strcmp(wish, "cpu") == 0) ? mx::Device::gpu : mx::Device::cpu;
+    bool gpu = isa ? is_gpu(isa) : mx::is_available(mx::Device::gpu);
+    return gpu ? mx::Device::gpu : mx::Device::cpu;
 }
 
 std::string device_name(const mx::Device &device)
@@ -116,13 +133,6 @@ std::vector<backend_segment> cut_segments(const struct plan &plan)
 }
 
 /* In the thread. */
-void note_memory(MlxModel &mlx)
-{
-    mlx.kv_bytes = mlx.model->cache.bytes();
-    mlx.held_bytes = mx::get_active_memory() + mx::get_cache_memory();
-}
-
-/* In the thread. */
 void load(MlxModel &mlx, const struct plan &plan, const struct backend_options &options)
 {
     mlx.device = device_of(options.isa);
@@ -144,8 +154,7 @@ void load(MlxModel &mlx, const struct plan &plan, const struct backend_options &
     }
     mx::eval(all);
     mx::clear_cache(); /* what was converted is not needed again */
-    mlx.weight_bytes = SHARES_WEIGHTS ? 0 : bytes;
-    note_memory(mlx);
+    mlx.weight_bytes = bytes;
 }
 
 void close(struct backend_model *model)
@@ -168,17 +177,17 @@ void close(struct backend_model *model)
 int prepare(const struct plan *plan, const struct backend_options *options, struct backend_model **out,
             struct error *error)
 {
-    int status = check(plan, options, error);
-    if (status)
-        return status;
     MlxModel *mlx = nullptr;
-    status = guarded(error, [&] {
+    int status = guarded(error, [&] {
+        int refused = check(plan, options, error);
+        if (refused)
+            return refused;
         mlx = new MlxModel();
         mlx->segments = cut_segments(*plan);
         mlx->limits = *options;
         mlx->limits.n_threads = 1;
         run_in_thread([&] { load(*mlx, *plan, *options); });
-        mlx->info = {"mlx", mlx->isa.c_str(), mlx->limits.n_threads, options->kv_bits, false};
+        mlx->info = {"mlx", mlx->isa.c_str(), mlx->limits.n_threads, options->kv_bits};
         return 0;
     });
     if (status && mlx)
@@ -190,12 +199,23 @@ int prepare(const struct plan *plan, const struct backend_options *options, stru
 
 /* ---- steps ---- */
 
-/* Everything that was written and has not been computed yet, timed. */
-void time_segment(Step &step, const MlxModel &mlx, const backend_segment &segment, uint64_t *ns)
+/* Where no output is wanted (the middle of a prompt), what only outputs have is left out. */
+bool is_wanted(const struct plan &plan, uint32_t index, const struct backend_batch &batch)
+{
+    const struct plan_op &op = plan.ops[index];
+    struct plan_view writes = op.kind == PLAN_KV_STORE ? op.in : op.out;
+    return batch.n_outputs || plan.slots[writes.slot].domain == DOMAIN_TOKENS;
+}
+
+/* Everything that the segment writes, computed and timed. */
+void time_segment(Step &step, const MlxModel &mlx, const struct backend_batch &batch,
+                  const backend_segment &segment, uint64_t *ns)
 {
     auto begin = std::chrono::steady_clock::now();
     std::vector<mx::array> written;
     for (uint32_t i = segment.first_op; i < segment.first_op + segment.n_ops; i++) {
+        if (!is_wanted(*mlx.plan, i, batch))
+            continue;
         step.execute(i);
         if (mlx.plan->ops[i].kind != PLAN_KV_STORE)
             written.push_back(step.read(mlx.plan->ops[i].out));
@@ -206,6 +226,15 @@ void time_segment(Step &step, const MlxModel &mlx, const backend_segment &segmen
     *ns = static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
 }
 
+void execute_ops(Step &step, const MlxModel &mlx, const struct backend_batch &batch, uint64_t *segment_ns)
+{
+    for (size_t i = 0; segment_ns && i < mlx.segments.size(); i++)
+        time_segment(step, mlx, batch, mlx.segments[i], &segment_ns[i]);
+    for (uint32_t i = 0; !segment_ns && i < mlx.plan->n_ops; i++)
+        if (is_wanted(*mlx.plan, i, batch))
+            step.execute(i);
+}
+
 /* In the thread. */
 void compute(MlxModel &mlx, const struct backend_batch &batch, uint64_t *segment_ns)
 {
@@ -213,18 +242,7 @@ void compute(MlxModel &mlx, const struct backend_batch &batch, uint64_t *segment
     Step step(*mlx.model, batch);
     mlx.logits.reset();
     mlx.embedding.reset();
-    uint32_t n_segments = static_cast<uint32_t>(mlx.segments.size());
-    for (uint32_t i = 0; i < n_segments; i++) {
-        const backend_segment &segment = mlx.segments[i];
-        if (!batch.n_outputs &&
-            mlx.plan->slots[mlx.plan->ops[segment.first_op].out.slot].domain == DOMAIN_OUTPUTS)
-            continue;
-        if (segment_ns)
-            time_segment(step, mlx, segment, &segment_ns[i]);
-        else
-            for (uint32_t op = segment.first_op; op < segment.first_op + segment.n_ops; op++)
-                step.execute(op);
-    }
+    execute_ops(step, mlx, batch, segment_ns);
     std::vector<mx::array> wanted;
     auto keep = [&](std::optional<mx::array> &where, struct plan_view view) {
         where = mx::contiguous(mx::astype(step.read(view), mx::float32));
@@ -236,7 +254,6 @@ void compute(MlxModel &mlx, const struct backend_batch &batch, uint64_t *segment
         keep(mlx.embedding, mlx.plan->embedding);
     mlx.model->cache.collect(wanted);
     mx::eval(wanted);
-    note_memory(mlx);
 }
 
 int step(struct backend_model *model, const struct backend_batch *batch, const float **logits,
@@ -269,41 +286,60 @@ const struct backend_segment *segments(const struct backend_model *model, uint32
     return mlx->segments.data();
 }
 
+/* Values of one step; MLX's own memory for what is under way comes to about that. */
+uint64_t slot_bytes(const struct plan &plan, const struct backend_options &options)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < plan.n_slots; i++)
+        bytes += static_cast<uint64_t>(plan.slots[i].width) * sizeof(float) *
+                 (plan.slots[i].domain == DOMAIN_TOKENS ? options.max_step_tokens : options.max_step_outputs);
+    return bytes;
+}
+
+/* All pages, as the other backend has it: what the cache may grow to. */
 struct backend_memory memory(const struct backend_model *model)
 {
     auto *mlx = static_cast<const MlxModel *>(model);
-    uint64_t known = mlx->kv_bytes + mlx->weight_bytes, held = mlx->held_bytes;
-    return {held > known ? held - known : 0, mlx->kv_bytes, mlx->weight_bytes};
+    uint64_t page_bytes = plan_kv_bytes_per_token(model->plan, model->limits.kv_bits) * BACKEND_PAGE_TOKENS;
+    return {slot_bytes(*model->plan, model->limits), page_bytes * model->limits.n_pages, mlx->weight_bytes};
 }
 
-/* What stands beside the mapped file: the copy of the weights, where MLX makes one, and one layer's values.
- */
+/* What stands beside the mapped file: MLX's constructor copies (Metal could use whole pages where they lie,
+ * and tensors in safetensors files do not begin on one). */
 int scratch_bytes(const struct plan *plan, const struct backend_options *options, uint64_t *bytes,
                   struct error *error)
 {
-    int status = check(plan, options, error);
-    if (status)
+    return guarded(error, [&] {
+        int status = check(plan, options, error);
+        *bytes = status ? 0 : plan_weight_bytes(plan) + slot_bytes(*plan, *options);
         return status;
-    *bytes = SHARES_WEIGHTS ? 0 : plan_weight_bytes(plan);
-    for (uint32_t i = 0; i < plan->n_slots; i++)
-        *bytes +=
-            static_cast<uint64_t>(plan->slots[i].width) * sizeof(float) *
-            (plan->slots[i].domain == DOMAIN_TOKENS ? options->max_step_tokens : options->max_step_outputs);
-    return 0;
+    });
 }
 
 int phases(const struct plan *plan, const struct backend_options *options, uint32_t *n_phases,
            struct error *error)
 {
-    int status = check(plan, options, error);
-    *n_phases = status ? 0 : static_cast<uint32_t>(cut_segments(*plan).size());
-    return status;
+    return guarded(error, [&] {
+        int status = check(plan, options, error);
+        *n_phases = status ? 0 : static_cast<uint32_t>(cut_segments(*plan).size());
+        return status;
+    });
 }
 
 } // namespace
 
 } // namespace llmind
 
-extern "C" __attribute__((visibility("default"))) const struct backend_driver llmind_backend_mlx = {
-    BACKEND_DRIVER_VERSION, "mlx",          llmind::prepare,       llmind::close, llmind::step, llmind::rows,
-    llmind::segments,       llmind::memory, llmind::scratch_bytes, llmind::phases};
+extern "C" __attribute__((visibility("default")))
+const struct backend_driver llmind_backend_mlx = {BACKEND_DRIVER_VERSION,
+                                                  BACKEND_DRIVER_LAYOUT,
+                                                  false,
+                                                  "mlx",
+                                                  llmind::prepare,
+                                                  llmind::close,
+                                                  llmind::step,
+                                                  llmind::rows,
+                                                  llmind::segments,
+                                                  llmind::memory,
+                                                  llmind::scratch_bytes,
+                                                  llmind::phases};

@@ -170,8 +170,9 @@ mx::array rows_of(const Matrix &matrix, const mx::array &numbers, mx::Dtype type
     std::optional<mx::array> biases;
     if (matrix.biases)
         biases = mx::take(*matrix.biases, numbers, 0);
-    return mx::dequantize(data, mx::take(*matrix.scales, numbers, 0), biases, matrix.group_size, matrix.bits,
-                          matrix.mode, std::nullopt, type);
+    mx::array rows = mx::dequantize(data, mx::take(*matrix.scales, numbers, 0), biases, matrix.group_size,
+                                    matrix.bits, matrix.mode, std::nullopt, type);
+    return matrix.tensor_scales ? mx::astype(mx::multiply(rows, *matrix.tensor_scales), type) : rows;
 }
 
 } // namespace llmind

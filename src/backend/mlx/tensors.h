@@ -1,9 +1,7 @@
 /* The plan's weights as MLX arrays, and the products with them.
  *
- * A matrix lies in MLX as it lies in the file: MLX's packed codes are the same bit string. MLX shares the
- * mapped bytes where its allocator can (Metal, where they begin on a page); elsewhere, the CPU among them,
- * its array constructor copies. Vectors (norms, biases) are f32 in the plan and are held in the type that is
- * computed in.
+ * A matrix lies in MLX as it lies in the file: MLX's packed codes are the same bit string. The bytes are
+ * MLX's own copy. Vectors (norms, biases) are f32 in the plan and are held in the type that is computed in.
  */
 #ifndef LLMIND_BACKEND_MLX_TENSORS_H
 #define LLMIND_BACKEND_MLX_TENSORS_H
