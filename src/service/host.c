@@ -285,7 +285,8 @@ int host_find_served(struct model_host *host, const char *path, char *adapter, s
     int status =
         copy_word(adapter, adapter_bytes, wish ? wish->adapter : NULL, "the adapter's folder", error);
     if (!status)
-        status = copy_word(backend, backend_bytes, wish ? wish->backend : NULL, "the backend", error);
+        status =
+            copy_word(backend, backend_bytes, (wish ? wish : &host->standard)->backend, "the backend", error);
     pthread_mutex_unlock(&host->lock);
     return status;
 }

@@ -89,8 +89,8 @@ int host_acquire_at(struct model_host *host, struct host_place *place, const cha
 int host_find(struct model_host *host, const char *model, char *name, size_t name_bytes, char *path,
               size_t path_bytes, struct error *error);
 
-/* What the model in this folder is served with: its adapter's folder, "": none, and its backend, "": the
- * usual one. ERROR_LIMIT. */
+/* What the model in this folder is served with, or would be: its adapter's folder, "": none, and its backend,
+ * "": the usual one. ERROR_LIMIT. */
 int host_find_served(struct model_host *host, const char *path, char *adapter, size_t adapter_bytes,
                      char *backend, size_t backend_bytes, struct error *error);
 

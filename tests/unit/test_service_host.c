@@ -413,17 +413,21 @@ static void test_adapter(void **state)
     struct model_host *adapted;
     struct error error = {0};
     tiny_adapter_write(9, adapter, sizeof adapter);
-    struct host_options options = {.engine = {.n_threads = 1, .max_sequences = 1, .adapter = adapter},
-                                   .default_model = names[0]};
+    struct host_options options = {
+        .engine = {.n_threads = 1, .max_sequences = 1, .adapter = adapter, .backend = "cpu"},
+        .default_model = names[0]};
     assert_int_equal(host_open(&options, &adapted, &error), 0);
     assert_string_equal(adapter_of(adapted, folders[0]), adapter);
     assert_string_equal(adapter_of(adapted, folders[1]), "");
     assert_int_equal(
         host_find_served(adapted, folders[0], small, sizeof small, backend, sizeof backend, &error),
         ERROR_LIMIT);
-    assert_int_equal(
-        host_find_served(adapted, folders[0], adapter, sizeof adapter, backend, sizeof backend, &error), 0);
-    assert_string_equal(backend, "");
+    for (int i = 0; i < 2; i++) { /* the adapter is the default model's alone, the backend every model's */
+        char other[256];
+        assert_int_equal(
+            host_find_served(adapted, folders[i], other, sizeof other, backend, sizeof backend, &error), 0);
+        assert_string_equal(backend, "cpu");
+    }
     check_loaded(adapted, NULL, tiny_adapter_name(adapter));
     assert_string_equal(adapter_of(adapted, folders[0]), adapter);
     check_loaded(adapted, names[1], NULL);
