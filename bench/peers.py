@@ -4,39 +4,13 @@ Every engine loads the model, reads a prompt of random tokens and generates: onc
 then timed. What it tells is its own tool's figure. Memory is the process's peak resident set, weights included."""
 import importlib.metadata
 import json
-import os
 import re
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
-# the two-sided 95 % quantiles of Student's t, by degrees of freedom
-STUDENT = {4: 2.776, 5: 2.571, 7: 2.365, 9: 2.262, 11: 2.201, 14: 2.145, 19: 2.093, 24: 2.064, 29: 2.045}
-
-
-def measured(command, timeout=1800, environment=None):
-    """Standard output, and the peak resident memory in bytes."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=err, stdin=subprocess.DEVNULL,
-                                   env=os.environ | (environment or {}))
-        deadline = time.monotonic() + timeout
-        while True:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                break
-            if time.monotonic() > deadline:
-                process.kill()
-            time.sleep(0.01)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(map(str, command))}: exit {process.returncode}: {err.read().strip()[-500:]}")
-        return out.read(), usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)  # bytes there, KiB here
-
+from common import interval, measured
 
 class Llmind:
     """`llmind bench` on one backend."""
@@ -98,8 +72,6 @@ def interleaved(sides, model, prompt, generate, rounds):
 
 def ratio(ours, theirs, figure):
     """The mean of the rounds' ratios with its 95 % interval (Student), and the ratio of the medians."""
-    ratios = [a[figure] / b[figure] for a, b in zip(ours, theirs)]
-    mean, t = statistics.mean(ratios), STUDENT[max(k for k in STUDENT if k < len(ratios))]
-    half = t * statistics.stdev(ratios) / len(ratios) ** 0.5
+    mean, half = interval([a[figure] / b[figure] for a, b in zip(ours, theirs)])
     medians = statistics.median(s[figure] for s in ours) / statistics.median(s[figure] for s in theirs)
     return {"of_medians": round(medians, 4), "mean": round(mean, 4), "ci95": [round(mean - half, 4), round(mean + half, 4)]}

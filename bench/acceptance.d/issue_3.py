@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "faults"))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "tests" / "faults")]
+from common import interval  # noqa: E402
 from conditions import Group  # noqa: E402
 
 CLIENTS = 64
@@ -378,9 +379,8 @@ def stream_once(server, body):
 
 def confidence(ratios):
     """Mean and the lower bound of its 95 % interval (Student)."""
-    t = {9: 2.262, 10: 2.228, 11: 2.201, 12: 2.179, 14: 2.145, 19: 2.093}.get(len(ratios) - 1, 2.0)
-    mean = statistics.mean(ratios)
-    return mean, mean - t * statistics.stdev(ratios) / len(ratios) ** 0.5
+    mean, half = interval(ratios)
+    return mean, mean - half
 
 
 def overhead_of(run, model, n_tokens, name, n_pairs=PAIRS):

@@ -5,7 +5,6 @@ import json
 import math
 import os
 import queue
-import re
 import shutil
 import signal
 import socket
@@ -19,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from issue_3 import Server, chat_body, confidence, free_port, stream_once  # noqa: E402
+from issue_3 import Server, confidence  # noqa: E402
 from issue_4_foreign import foreign  # noqa: E402
 
 PAIRS = int(os.environ.get("LLMIND_PAIRS", "12"))

@@ -29,7 +29,9 @@ import time
 import urllib.request
 from pathlib import Path
 
-from issue_3 import free_port
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import interval  # noqa: E402
+from issue_3 import free_port  # noqa: E402
 
 PAIRS = max(10, int(os.environ.get("LLMIND_PAIRS", "20")))
 REPEATS, MAX_TOKENS, LAYERS = 4, 24, 12
@@ -43,9 +45,6 @@ PROMPTS = ["Tell me a long story about a fox and a bear who walk down to the sea
            "opened, somebody laughs, and within an hour the whole square is full of noise and of fruit.",
            "Explain to a child of seven why the moon changes its shape in the course of the month. Use a lamp, an orange and a "
            "dark room, say what to do with each of them, and what the child is going to see there."]
-# the two-sided 95 % quantiles of Student's t, by degrees of freedom
-STUDENT = {9: 2.262, 10: 2.228, 11: 2.201, 12: 2.179, 13: 2.160, 14: 2.145, 15: 2.131, 16: 2.120, 17: 2.110, 18: 2.101,
-           19: 2.093, 20: 2.086, 21: 2.080, 22: 2.074, 23: 2.069, 24: 2.064, 25: 2.060, 27: 2.052, 29: 2.045}
 
 
 def small_model(run):
@@ -183,10 +182,9 @@ def by_guidellm(run, server, home, model):
             for r in timed]
 
 
-def interval(logs):
+def judged(logs):
     """Mean ratio and the 95 % interval of the mean (Student), from the logarithms of pairs' ratios."""
-    t = STUDENT[max(k for k in STUDENT if k < len(logs))]
-    mean, half = statistics.mean(logs), t * statistics.stdev(logs) / len(logs) ** 0.5
+    mean, half = interval(logs)
     low, high = math.exp(mean - half), math.exp(mean + half)
     return {"ratio": round(math.exp(mean), 4), "ci95": [round(low, 4), round(high, 4)],
             "half_width": round((high - low) / 2, 4), "met": low <= 1 <= high and (high - low) / 2 <= HALF_WIDTH}
@@ -212,7 +210,7 @@ def foreign(run):
     found = {}
     for column, name in enumerate(("ttft_ms", "decode_tokens_per_second")):
         logs = [math.log(a / b) for a, b in zip(medians("llmind", column), medians("guidellm", column))]
-        found[name] = interval(logs) | {side: round(statistics.median(medians(side, column)), 2) for side in sides}
+        found[name] = judged(logs) | {side: round(statistics.median(medians(side, column)), 2) for side in sides}
     prompt_tokens = {side: statistics.mean(row[2] for pair in samples for row in pair[side]) for side in sides}
     # the marks' four digits are not always as many tokens
     same = all(row[3] == MAX_TOKENS for pair in samples for side in sides for row in pair[side]) and \
