@@ -1,10 +1,17 @@
 # The mlx backend, libllmind_mlx: built where MLX's C++ library is found. A pip package of MLX has it (scripts/bootstrap mlx
 # fills .venv-mlx; .venv of the tests has one too), and Homebrew's mlx. Include it where the module `backend` is.
-file(GLOB built_before "${CMAKE_BINARY_DIR}/libllmind_mlx.*" "${CMAKE_BINARY_DIR}/tests/libllmind_mlx.*")
 set(LLMIND_MLX AUTO CACHE STRING "The mlx backend: AUTO (where MLX is found), ON (it must be) or OFF")
 
+# A library of an earlier build is not to be loaded by this one.
+function(leave_mlx_out)
+  file(GLOB built_before "${CMAKE_BINARY_DIR}/libllmind_mlx.*" "${CMAKE_BINARY_DIR}/tests/libllmind_mlx.*")
+  if(built_before)
+    file(REMOVE ${built_before})
+  endif()
+endfunction()
+
 if(NOT LLMIND_MLX OR (LLMIND_MLX STREQUAL "AUTO" AND LLMIND_SANITIZE)) # MLX itself is not instrumented
-  file(REMOVE ${CMAKE_BINARY_DIR}/none ${built_before}) # not to be loaded by this build
+  leave_mlx_out()
   return()
 endif()
 
@@ -24,7 +31,7 @@ if(NOT mlx_library OR NOT mlx_include OR NOT CMAKE_CXX_COMPILER)
   set(missing "the mlx backend is left out: no C++ compiler, or no MLX (scripts/bootstrap mlx installs it)")
   if(LLMIND_MLX STREQUAL "AUTO")
     message(STATUS "${missing}")
-    file(REMOVE ${CMAKE_BINARY_DIR}/none ${built_before})
+    leave_mlx_out()
     return()
   endif()
   message(FATAL_ERROR "${missing}")

@@ -218,7 +218,8 @@ static void engine_option(struct cli_parser *parser, int id)
         kv_bits_option(parser, &engine->kv_bits);
         break;
     case ID_ADAPTER:
-        engine->adapter = parser->value;
+        /* "." and "../tuned" have no name to be told by, and a word would be found in any message */
+        engine->adapter = realpath(parser->value, parser->adapter) ? parser->adapter : parser->value;
         break;
     case ID_PROMPT_LOOKUP:
         cli_u32(parser, 0, ENGINE_MAX_PROMPT_LOOKUP, &engine->prompt_lookup);

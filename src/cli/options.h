@@ -21,6 +21,7 @@
 #ifndef LLMIND_CLI_OPTIONS_H
 #define LLMIND_CLI_OPTIONS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -64,7 +65,8 @@ struct cli_parser {
     char option[48];              /* its name, for messages: "--threads", or "LLMIND_THREADS" */
     const char *positional[CLI_MAX_POSITIONAL];
     int n_positional;
-    struct error error; /* the first thing that was wrong; code 0: nothing */
+    struct error error;     /* the first thing that was wrong; code 0: nothing */
+    char adapter[PATH_MAX]; /* what engine.adapter points to: the folder's whole path, where there is one */
     /* private */
     int argc;
     char **argv;

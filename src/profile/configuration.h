@@ -46,5 +46,7 @@ bool configuration_known(const char *name);
 /* Whether it stands for one variant, which can be tried against the baseline: "threads=2" and
  * "high_temperature", not "threads" and not "baseline". */
 bool configuration_is_one(const char *name);
+/* Whether a backend (NULL: cpu) has what such a configuration changes. */
+bool configuration_fits(const char *name, const char *backend);
 
 #endif

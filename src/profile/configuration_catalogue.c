@@ -79,6 +79,21 @@ bool configuration_is_one(const char *name)
     return found >= 0 && names[found].kind != CONFIGURATION_BASELINE && (names[found].least == 0 || value);
 }
 
+/* MLX has its own threads, instructions and cache, and promises nothing that guessing could rest on. */
+static bool kind_fits(enum configuration_kind kind, const char *backend)
+{
+    bool of_cpu_alone = kind == CONFIGURATION_THREADS || kind == CONFIGURATION_KV_BITS ||
+                        kind == CONFIGURATION_ISA || kind == CONFIGURATION_PROMPT_LOOKUP;
+    return !of_cpu_alone || !backend || strcmp(backend, "cpu") == 0;
+}
+
+bool configuration_fits(const char *name, const char *backend)
+{
+    const char *value;
+    int found = find_name(name, &value);
+    return found >= 0 && kind_fits(names[found].kind, backend);
+}
+
 /* ---- requests ---- */
 
 struct builder {
@@ -379,18 +394,6 @@ static bool is_alike(const struct builder *builder, enum configuration_kind kind
     return kind == CONFIGURATION_PREFILL_CHUNK && value >= whole && same >= whole;
 }
 
-/* What only the cpu backend has. */
-static bool of_cpu_alone(enum configuration_kind kind)
-{
-    return kind == CONFIGURATION_THREADS || kind == CONFIGURATION_KV_BITS || kind == CONFIGURATION_ISA ||
-           kind == CONFIGURATION_PROMPT_LOOKUP;
-}
-
-static bool is_cpu(const struct engine_info *info)
-{
-    return !info->backend || strcmp(info->backend, "cpu") == 0;
-}
-
 static void add_numbers(struct builder *builder, enum configuration_kind kind, const char *value,
                         const char *asked)
 {
@@ -429,7 +432,7 @@ static void add_isas(struct builder *builder, const char *value, const char *ask
 
 static void add_named(struct builder *builder, size_t name, const char *value, const char *asked)
 {
-    if (of_cpu_alone(names[name].kind) && !is_cpu(builder->machine->baseline)) {
+    if (!kind_fits(names[name].kind, builder->machine->baseline->backend)) {
         if (asked)
             cut(builder->cuts, asked, "the backend of this run has no such choice");
         return;

@@ -77,6 +77,10 @@ static int check_configuration(const json_t *row, const char *configuration, str
             configuration);
     if (!configuration_is_one(configuration))
         return error_set(error, ERROR_INVALID, "'%.60s' wants a value, as in threads=2", configuration);
+    const char *backend = json_get_string(row, "report.flags.backend");
+    if (!configuration_fits(configuration, backend))
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "the %.24s backend, which the run measured, has no '%.60s'", backend, configuration);
     if (is_baseline(json_get(row, "report.flags"), configuration))
         return error_set(error, ERROR_UNSUPPORTED,
                          "'%.60s' is what the run had already: there is nothing to compare", configuration);

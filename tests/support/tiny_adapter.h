@@ -45,13 +45,7 @@ static inline const char *tiny_adapter_name(const char *folder)
 
 static inline void tiny_adapter_remove(const char *folder)
 {
-    static const char *const files[] = {"adapter_config.json", "adapters.safetensors"};
-    char path[512];
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        unlink(path);
-    }
-    rmdir(folder);
+    folder_remove(folder);
 }
 
 #endif

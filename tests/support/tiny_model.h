@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "support/folder.h"
+
 enum tiny_format { TINY_F32, TINY_BF16, TINY_4BIT /* affine, group 64 */ };
 
 enum {
@@ -297,14 +299,7 @@ static inline void tiny_model_write(const struct tiny_options *options, char *fo
 
 static inline void tiny_model_remove(const char *folder)
 {
-    static const char *const files[] = {"config.json", "generation_config.json", "tokenizer.json",
-                                        "tokenizer_config.json", "model.safetensors"};
-    char path[512];
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        unlink(path);
-    }
-    rmdir(folder);
+    folder_remove(folder);
 }
 
 #endif

@@ -136,6 +136,9 @@ static void what_cannot_be_tried_says_why(void **state)
     expect_refusal(row, "temperature=0.70", ERROR_UNSUPPORTED, "nothing to compare");
     expect_refusal(row, "concurrency=1", ERROR_UNSUPPORTED, "nothing to compare");
     expect_refusal(row, "isa=vax", ERROR_UNSUPPORTED, "no vax instructions");
+    put(row, "report.flags.backend", "\"mlx\"");
+    expect_refusal(row, "threads=2", ERROR_UNSUPPORTED, "the mlx backend, which the run measured");
+    put(row, "report.flags.backend", "\"cpu\"");
     put(row, "imported", "true");
     expect_refusal(row, "threads=2", ERROR_UNSUPPORTED, "another machine");
     put(row, "imported", "false");
