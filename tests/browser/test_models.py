@@ -76,6 +76,23 @@ def test_load_with_options_and_unload(server, page):
     assert server.get("/api/models").json()["loaded"] is None
 
 
+def test_another_backend(server, page):
+    """Where the program has MLX, the dialog offers it, says what is not known of it, and the model runs on it and back."""
+    if "mlx" not in server.get("/api/system").json()["backends"]:
+        pytest.skip("this build has no mlx backend")
+    page.goto("/models")
+    for name, told in (("mlx", "mlx, cpu"), ("cpu", "cpu, ")):
+        dialog = open_dialog(page, "second", "Load" if name == "mlx" else "Load with other options")
+        dialog.get_by_role("combobox", name="Backend").select_option(name)
+        expect(dialog.get_by_text("not predicted for MLX")).to_have_count(1 if name == "mlx" else 0)
+        dialog.get_by_text("Rarer options").click()
+        expect(dialog.get_by_role("combobox", name="Instruction set")).to_be_enabled(enabled=name == "cpu")
+        dialog.get_by_role("button", name="Load", exact=True).click()
+        expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
+        expect(loaded(page)).to_contain_text(told)
+        assert server.get("/api/performance").json()["model"]["backend"] == name
+
+
 def test_what_the_server_refuses_is_shown_with_its_words(server, page):
     page.goto("/models")
     dialog = open_dialog(page, "second")
