@@ -1,12 +1,14 @@
 """What every measurement here works with: the program, models made for it, the machine, the commit, intervals."""
 import os
 import platform
+import queue
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +23,25 @@ def interval(values):
     """Mean and half the width of its 95 % interval, of five values or more."""
     t = STUDENT[max(k for k in STUDENT if k < len(values))]
     return statistics.mean(values), t * statistics.stdev(values) / len(values) ** 0.5
+
+
+def lanes():
+    """The processors of every lane of LLMIND_LANES ("0-3:4,6"): what may be measured side by side. All of them, where it is
+    not set, are one lane."""
+    found = []
+    for lane in filter(None, os.environ.get("LLMIND_LANES", "").split(":")):
+        ends = [list(map(int, part.split("-"))) for part in lane.split(",")]
+        found.append([cpu for end in ends for cpu in range(end[0], end[-1] + 1)])
+    return found or [sorted(os.sched_getaffinity(0))]
+
+
+def side_by_side(work, items):
+    """[work(item) of every item], a thread to a lane: pinned to its processors, as the programs are that it starts."""
+    free = queue.SimpleQueue()
+    for lane in lanes():
+        free.put(lane)
+    with ThreadPoolExecutor(free.qsize(), initializer=lambda: os.sched_setaffinity(0, free.get())) as pool:
+        return list(pool.map(work, items))
 
 
 def measured(command, timeout=1800, environment=None):

@@ -4,9 +4,7 @@ import http.client
 import json
 import math
 import os
-import queue
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
@@ -14,17 +12,17 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import lanes, side_by_side  # noqa: E402
 from issue_3 import Server, confidence  # noqa: E402
 from issue_4_foreign import foreign  # noqa: E402
 
 PAIRS = int(os.environ.get("LLMIND_PAIRS", "12"))
 TRIALS = int(os.environ.get("LLMIND_TRIALS", "20"))
 SLOWED = int(os.environ.get("LLMIND_SLOWED", "10"))
-LANES = [[int(cpu) for cpu in lane.split(",") if cpu] for lane in os.environ.get("LLMIND_LANES", "").split(":")]
 QUICK_BUDGET_S = 60
 
 
@@ -68,7 +66,7 @@ def segments(run):
 def cost(run):
     """Profiling costs the decode 1 % or less: `profile` against `bench`, which samples no sensor, A B B A."""
     model = run.model("qwen3-0.6b", "--bits", "4")
-    ratios, monitor_costs = [], []  # quick runs: the nearer the two of a pair are in time, the less the machine changes
+    monitor_costs = []  # quick runs: the nearer the two of a pair are in time, the less the machine changes
 
     def plain():
         row, = json.loads(run.llmind("bench", model, "-p", 0, "-n", 128, "-r", 3, "-o", "json"))
@@ -79,9 +77,11 @@ def cost(run):
         monitor_costs.append(report["sensors"]["cpu_cost_fraction"])
         return test_of(report, "decode", 0)["summary"]["decode_tokens_per_second"]["median"]
 
-    for _ in range(PAIRS // 2):
+    def block(_):
         a1, b1, b2, a2 = plain(), profiled(), profiled(), plain()
-        ratios += [b1 / a1, b2 / a2]
+        return b1 / a1, b2 / a2
+
+    ratios = [ratio for pair in side_by_side(block, range(PAIRS // 2)) for ratio in pair]
     mean, lower = confidence(ratios)
     return {"passed": max(mean, statistics.median(ratios)) >= 0.99 and lower >= 0.97, "bar": "0.99, lower bound 0.97",
             "mean_ratio": round(mean, 4), "median_ratio": round(statistics.median(ratios), 4), "ci95_lower": round(lower, 4),
@@ -206,72 +206,40 @@ def stamps(run):
                                             "proxy": theirs}}
 
 
-def compare(run, a, b, slow=0.0, cpus=None):
-    """`llmind compare A B` on these CPUs, five blocks; slow: B's process is stopped for this share of its time. Two of the
+def compare(run, a, b, slow=0.0):
+    """`llmind compare A B`, five blocks; slow: B's process is stopped for this share of its time. Two of the
     same are compared by quick tests: the statistics are those of a full comparison, and what is shorter is each test."""
-    prefix = ["taskset", "-c", ",".join(map(str, cpus))] if cpus else []
     with tempfile.TemporaryDirectory(prefix="llmind-acceptance-") as folder:
-        command = [*prefix, run.program, "compare", str(a), str(b), "--repeats", "5", "--json", *([] if slow else ["--quick"])]
+        command = [run.program, "compare", str(a), str(b), "--repeats", "5", "--json", *([] if slow else ["--quick"])]
         process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                    env=os.environ | {"XDG_DATA_HOME": folder})
-        over = threading.Event()
-
-        def brake():
-            name = os.fsencode(str(b))
-            while not over.is_set():
-                victims = []
-                for entry in Path("/proc").glob("[0-9]*"):
-                    with contextlib.suppress(OSError):
-                        if b"lab" in (entry / "cmdline").read_bytes().split(b"\0") and \
-                                (not cpus or os.sched_getaffinity(int(entry.name)) == set(cpus)) and \
-                                any(name in os.readlink(link).encode() for link in (entry / "map_files").iterdir()):
-                            victims.append(int(entry.name))
-                for pid in victims:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGSTOP)
-                time.sleep(0.02 * slow)
-                for pid in victims:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGCONT)
-                time.sleep(0.02 * (1 - slow))
-
-        thread = threading.Thread(target=brake)
-        if slow:
-            thread.start()
-        out = process.communicate(timeout=900)[0]
-        over.set()
-        if slow:
-            thread.join()
-        return json.loads(out)["comparison"]["models"][1]
+        brake = subprocess.Popen([sys.executable, Path(__file__).with_name("brake.py"), str(process.pid), str(b), str(slow)],
+                                 text=True, stdout=subprocess.PIPE) if slow else None
+        try:
+            out = process.communicate(timeout=900)[0]
+        except subprocess.TimeoutExpired:
+            process.kill()  # and the brake ends with it
+            raise
+        entry = json.loads(out)["comparison"]["models"][1]
+        return entry | {"stopped_pct": round(100 * float(brake.communicate(timeout=60)[0]), 2) if slow else 0}
 
 
 def noise(run):
     """Two of the same never differ in 19 of 20 comparisons; one slowed by 10 % is found out in 9 of 10.
 
-    LLMIND_TRIALS and LLMIND_SLOWED say how many of each. LLMIND_LANES="2,4:6,8" runs them side by side, each on CPUs of its own."""
+    LLMIND_TRIALS and LLMIND_SLOWED say how many of each. LLMIND_LANES="2,4:6,8" runs side by side, each on CPUs of its own."""
     model = run.model("qwen3-0.6b", "--bits", "4")
-    twin = run.work / "qwen3-0.6b-twin"
+    twin = run.work / "qwen3-0.6b-linked"
     if not twin.exists():
-        shutil.copytree(model, twin)
-    lanes = queue.SimpleQueue()
-    for lane in LANES:
-        lanes.put(lane)
-
-    def trial(slow):
-        lane = lanes.get()
-        try:
-            return compare(run, model, twin, slow, lane)
-        finally:
-            lanes.put(lane)
-
-    with ThreadPoolExecutor(len(LANES)) as pool:
-        entries = list(pool.map(trial, [0.0] * TRIALS + [0.1] * SLOWED))
+        shutil.copytree(model, twin, copy_function=os.link)  # the very same pages: a copy's may lie in memory otherwise
+    entries = side_by_side(lambda slow: compare(run, model, twin, slow), [0.0] * TRIALS + [0.1] * SLOWED)
     same, slowed = [entry["verdict"] for entry in entries[:TRIALS]], entries[TRIALS:]
     false_alarms = sum(v in ("higher", "lower") for v in same)
     found = sum(entry["verdict"] == "lower" for entry in slowed)
     return {"passed": false_alarms <= len(same) // 20 and found >= 0.9 * len(slowed), "bar": "1 in 20; 9 in 10",
             "false_alarms": false_alarms, "of": len(same), "found": found, "slowed": len(slowed),
-            "lanes": len(LANES), "changes_pct": [entry["change_pct"] for entry in slowed],
+            "lanes": len(lanes()), "changes_pct": [entry["change_pct"] for entry in slowed],
+            "stopped_pct": [entry["stopped_pct"] for entry in slowed],
             "same_changes_pct": [entry["change_pct"] for entry in entries[:TRIALS]]}
 
 

@@ -4,9 +4,10 @@ The server is mlx_lm.server of .venv, one instance for both sides, with its prom
 found in what the other one asked. It has the first half of the processors to itself and both clients the other: what a
 client computes beside the answers is not to slow the server down, or the heavier one would measure itself. Two processors
 may be two threads of one core, which no pinning takes apart: so the model is slow enough (tens of milliseconds a token)
-that what a client does for a token is little beside it. GuideLLM lives
-in .venv-bench (scripts/bootstrap bench), and gets prompts and tokenizer from local files. Both ask for the same answers to
-the same prompts, one at a time, each behind a mark of its own ("[0123] ..."), and the first request of each prompt is a
+that what a client does for a token is little beside it (LLMIND_LAYERS: fewer do where cores are cores). LLMIND_LANES="0-3:4-7"
+runs so many servers side by side, each with clients and processors of its own. GuideLLM lives in .venv-bench
+(scripts/bootstrap bench), and gets prompts and tokenizer from local files. Both ask for the same answers to the same prompts,
+one at a time, each behind a mark of its own ("[0123] ..."), and the first request of each prompt is a
 warm-up. Both define the two figures alike, on their own clocks:
   TTFT         from the first byte sent to the first chunk with text: comments that keep the connection alive, a role
                alone and an end without text do not count. (This server closes each connection; ours, opening the next
@@ -30,12 +31,14 @@ import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from common import interval  # noqa: E402
+from common import interval, lanes, side_by_side  # noqa: E402
 from issue_3 import free_port  # noqa: E402
 
 PAIRS = max(10, int(os.environ.get("LLMIND_PAIRS", "20")))
-REPEATS, MAX_TOKENS, LAYERS = 4, 24, 12
+REPEATS, MAX_TOKENS, LAYERS = 4, 24, int(os.environ.get("LLMIND_LAYERS", "12"))
 HALF_WIDTH = 0.05
+MAX_FAILURES = 3
+SIDES = ("llmind", "guidellm")
 # of about one length, so that a run's median is one kind of request's
 PROMPTS = ["Tell me a long story about a fox and a bear who walk down to the sea together. They meet a fisherman, a lighthouse "
            "keeper and a storm, and in the end both of them know why the other one had wanted to come along.",
@@ -84,15 +87,18 @@ def small_model(run):
 
 
 def halves():
-    """The processors of the server, and those of its clients."""
+    """The processors of a lane's server, and those of its clients."""
     cpus = sorted(os.sched_getaffinity(0))
     return set(cpus[: max(1, len(cpus) // 2)]), set(cpus[len(cpus) // 2 :])
 
 
 class Foreign:
-    """mlx_lm.server on a free port."""
+    """mlx_lm.server on a free port, on the first half of its lane's processors."""
 
     def __init__(self, model, home):
+        own, self.clients = halves()
+        if not self.clients:
+            raise RuntimeError("a lane of one processor has none for the clients: give it two or more")
         self.url = f"http://127.0.0.1:{free_port()}"
         self.log = open(home / "server.log", "w+")
         # the list of models looks into the hub's folder, and breaks off where there is none
@@ -102,7 +108,7 @@ class Foreign:
             [program, "--model", model, "--host", "127.0.0.1", "--port", self.url.rpartition(":")[2], "--temp", "0",
              "--prompt-cache-size", "0", "--log-level", "WARNING"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=home,
-            preexec_fn=lambda: os.sched_setaffinity(0, halves()[0]),
+            preexec_fn=lambda: os.sched_setaffinity(0, own),
             env=os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"})
 
     def __enter__(self):
@@ -136,7 +142,7 @@ def by_llmind(run, server, home):
     told = []
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, text=True,
-                                   preexec_fn=lambda: os.sched_setaffinity(0, halves()[1]), env=os.environ | {"XDG_DATA_HOME": str(home)})
+                                   preexec_fn=lambda: os.sched_setaffinity(0, server.clients), env=os.environ | {"XDG_DATA_HOME": str(home)})
         for line in process.stderr:
             told.append(line)
             if line.startswith("profile: prefill"):  # the prompts are done: the report of what was measured so far
@@ -167,7 +173,7 @@ def by_guidellm(run, server, home, model):
          "--tokenizer", f"kind=huggingface_auto,model={model}", "--data", f"kind=json_file,path={prompts}",
          "--output", f"kind=json,path={report}"],
         text=True, capture_output=True, timeout=600, cwd=home, stdin=subprocess.DEVNULL,
-        preexec_fn=lambda: os.sched_setaffinity(0, halves()[1]),
+        preexec_fn=lambda: os.sched_setaffinity(0, server.clients),
         env=os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1",
                           "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
     if done.returncode or not report.exists():
@@ -196,13 +202,24 @@ def foreign(run):
     python = run.root / ".venv-bench" / "bin" / "python"
     version = subprocess.run([python, "-c", "import importlib.metadata as m; print(m.version('guidellm'))"], text=True,
                              capture_output=True, check=True).stdout.strip()
-    model, samples = small_model(run), []
-    with tempfile.TemporaryDirectory(prefix="llmind-acceptance-") as folder, Foreign(model, Path(folder)) as server:
-        sides = {"llmind": lambda: by_llmind(run, server, Path(folder)),
-                 "guidellm": lambda: by_guidellm(run, server, Path(folder), model)}
-        for pair in range(PAIRS):
-            order = list(sides) if pair % 2 == 0 else list(reversed(sides))
-            samples.append({side: sides[side]() for side in order})  # in the order in which they ran
+    model, places, failures = small_model(run), len(lanes()), []
+
+    def lane(pairs):
+        with tempfile.TemporaryDirectory(prefix="llmind-acceptance-") as folder, Foreign(model, Path(folder)) as server:
+            sides = {"llmind": lambda: by_llmind(run, server, Path(folder)),
+                     "guidellm": lambda: by_guidellm(run, server, Path(folder), model)}
+            done = []
+            while len(done) < pairs:
+                try:  # as dictionaries in the order in which the sides ran
+                    done.append({side: sides[side]() for side in (SIDES if len(done) % 2 == 0 else SIDES[::-1])})
+                except RuntimeError as failure:  # a request that failed: the pair is run again, and told of
+                    failures.append(str(failure))
+                    if len(failures) > MAX_FAILURES:
+                        raise
+            return done
+
+    shares = [(PAIRS + at) // places for at in range(places)]
+    samples = [pair for part in side_by_side(lane, shares) for pair in part]
 
     def medians(side, column):
         return [statistics.median(row[column] for row in pair[side]) for pair in samples]
@@ -210,12 +227,12 @@ def foreign(run):
     found = {}
     for column, name in enumerate(("ttft_ms", "decode_tokens_per_second")):
         logs = [math.log(a / b) for a, b in zip(medians("llmind", column), medians("guidellm", column))]
-        found[name] = judged(logs) | {side: round(statistics.median(medians(side, column)), 2) for side in sides}
-    prompt_tokens = {side: statistics.mean(row[2] for pair in samples for row in pair[side]) for side in sides}
+        found[name] = judged(logs) | {side: round(statistics.median(medians(side, column)), 2) for side in SIDES}
+    prompt_tokens = {side: statistics.mean(row[2] for pair in samples for row in pair[side]) for side in SIDES}
     # the marks' four digits are not always as many tokens
-    same = all(row[3] == MAX_TOKENS for pair in samples for side in sides for row in pair[side]) and \
+    same = all(row[3] == MAX_TOKENS for pair in samples for side in SIDES for row in pair[side]) and \
         abs(prompt_tokens["llmind"] - prompt_tokens["guidellm"]) < 0.5
     return {"passed": same and all(f["met"] for f in found.values()), "bar": f"1 in the CI, half-width {HALF_WIDTH}",
-            "pairs": PAIRS, "requests_a_run": len(PROMPTS) * REPEATS, "same_requests": same,
+            "pairs": PAIRS, "lanes": places, "layers": LAYERS, "run_again": failures, "requests_a_run": len(PROMPTS) * REPEATS, "same_requests": same,
             "prompt_tokens": {side: round(n, 2) for side, n in prompt_tokens.items()}, **found, "server": "mlx_lm.server",
             "client": f"guidellm {version}", "samples": samples}
