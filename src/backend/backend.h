@@ -61,6 +61,9 @@ struct backend_memory {
     uint64_t scratch_bytes;     /* activations and working space */
     uint64_t kv_bytes;          /* all pages */
     uint64_t weight_copy_bytes; /* weights this backend holds beside the mapped file */
+    /* What the allocator of a backend that has its own (mlx) held after the last step, for all models of this
+     * process: in use, the most that was in use, kept for later. 0: the backend has none. */
+    uint64_t allocator_active_bytes, allocator_peak_bytes, allocator_cache_bytes;
 };
 
 struct backend_info {

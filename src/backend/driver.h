@@ -8,12 +8,13 @@
 
 /* Grows with every change of what a driver and the program share (this header, backend.h, the plan): a driver
  * that lies in a file of its own may be older than the program. */
-enum { BACKEND_DRIVER_VERSION = 1 };
+enum { BACKEND_DRIVER_VERSION = 2 };
 /* And what the sizes of the shared structures say of it, should a change have been forgotten. */
 #define BACKEND_DRIVER_LAYOUT                                                                                \
     ((uint64_t)sizeof(struct plan) + 1000 * sizeof(struct plan_op) + 1000000 * sizeof(struct plan_rope) +    \
      7 * sizeof(struct plan_cache) + 11 * sizeof(struct weight) + 13 * sizeof(struct backend_options) +      \
-     17 * sizeof(struct backend_batch) + 19 * sizeof(struct backend_model))
+     17 * sizeof(struct backend_batch) + 19 * sizeof(struct backend_model) +                                 \
+     23 * sizeof(struct backend_memory))
 
 /* What every backend's model begins with. */
 struct backend_model {

@@ -14,10 +14,19 @@
 #include "cli/session.h"
 #include "profile/json_get.h"
 
-enum { OPTION_QUICK = 300, OPTION_RUNS, OPTION_SLOWER, OPTION_PROMPT, OPTION_RAW, OPTION_JSON };
+enum {
+    OPTION_QUICK = 300,
+    OPTION_BACKENDS,
+    OPTION_RUNS,
+    OPTION_SLOWER,
+    OPTION_PROMPT,
+    OPTION_RAW,
+    OPTION_JSON
+};
 
 static const struct cli_option options[] = {
     {OPTION_QUICK, 0, "quick", NULL, "2 blocks instead of 5: indicative"},
+    {OPTION_BACKENDS, 0, "backends", "A,B", "each model on each of these: cpu, mlx"},
     {OPTION_PROMPT, 0, "prompt", "TEXT", "what all of them are asked (default: a short question)"},
     {OPTION_RAW, 0, "raw", NULL, "the prompt as plain text, without the chat template"},
     {'r', 'r', "repeats", "N", "blocks of four runs, two of each model (default 5, quick 2)"},
@@ -32,21 +41,23 @@ static const struct cli_option options[] = {
 
 static const struct cli_spec spec = {
     .command = "compare",
-    .arguments = "MODEL MODEL... [--quick] [options] | --runs ID ID [--fail-if-slower 5%]",
+    .arguments = "MODEL MODEL... [--quick] [options] | MODEL... --backends cpu,mlx | --runs ID ID "
+                 "[--fail-if-slower 5%]",
     .about =
         "Measures several models by the same prompt, each in turn with the first (A B B A), and says which\n"
         "really differ. A model that does not work is listed with its reason. With --runs: whether two\n"
         "stored runs really differ.",
     .options = options,
     .engine_options = true,
-    .min_positional = 2,
+    .min_positional = 1,
     .max_positional = CLI_MAX_POSITIONAL,
     .examples = "  llmind compare builtin mlx-community/Qwen3-0.6B-4bit\n"
                 "  llmind compare model-4bit model-8bit --quick -o report.html\n"
+                "  llmind compare builtin --backends cpu,mlx\n"
                 "  llmind compare --runs 3fa9c1 77b0e2 --fail-if-slower 5%\n"};
 
 struct wishes {
-    const char *prompt;
+    const char *prompt, *backends; /* backends: separated by commas; NULL: the one of --backend */
     struct report_outputs outputs;
     bool quick, runs, raw, json, wait, no_save;
     uint32_t repeats, max_tokens;
@@ -83,6 +94,8 @@ static void take_option(struct cli_parser *parser, int id, struct wishes *wishes
         error_set(&parser->error, ERROR_INVALID, "--prompt wants text");
     else if (id == OPTION_PROMPT)
         wishes->prompt = parser->value;
+    else if (id == OPTION_BACKENDS)
+        wishes->backends = parser->value;
     else if (id == OPTION_SLOWER)
         take_percent(parser, &wishes->slower);
     else if (id == REPORT_OUTPUT)
@@ -97,11 +110,27 @@ static void put_u32(json_t *o, const char *name, uint32_t value)
         json_object_set_new(o, name, json_integer(value));
 }
 
+/* "a" on every backend of the list, one after another. Empty names between commas are the request's to
+ * refuse. */
+static void put_on_backends(json_t *models, const char *name, const char *backends)
+{
+    for (const char *at = backends;; at++) {
+        size_t length = strcspn(at, ",");
+        json_array_append_new(models, json_pack("{s:s, s:s%}", "model", name, "backend", at, length));
+        at += length;
+        if (!*at)
+            return;
+    }
+}
+
 static json_t *request_json(const struct cli_parser *parser, const struct wishes *wishes)
 {
     json_t *o = json_object(), *models = json_array();
     for (int i = 0; i < parser->n_positional; i++)
-        json_array_append_new(models, json_string(parser->positional[i]));
+        if (wishes->backends)
+            put_on_backends(models, parser->positional[i], wishes->backends);
+        else
+            json_array_append_new(models, json_string(parser->positional[i]));
     json_object_set_new(o, "kind", json_string("compare"));
     json_object_set_new(o, "models", models);
     json_object_set_new(o, "quick_mode", json_boolean(wishes->quick));
@@ -215,7 +244,12 @@ static int check(struct cli_parser *parser, const struct wishes *wishes)
 {
     if (wishes->runs && parser->n_positional != 2)
         return cli_usage(parser, "--runs wants two IDs ('llmind history' lists them)");
-    if (wishes->runs && (wishes->outputs.count || wishes->quick || wishes->prompt || wishes->repeats))
+    if (wishes->backends && parser->engine.backend)
+        return cli_usage(parser, "--backends names all of them: --backend goes without it");
+    if (!wishes->runs && parser->n_positional < 2 && !(wishes->backends && strchr(wishes->backends, ',')))
+        return cli_usage(parser, "it wants two models or more, or one and --backends cpu,mlx");
+    if (wishes->runs &&
+        (wishes->backends || wishes->outputs.count || wishes->quick || wishes->prompt || wishes->repeats))
         return cli_usage(parser,
                          "--runs compares what is stored: nothing is measured, and there is no report");
     if (!wishes->runs && !isnan(wishes->slower))

@@ -5,7 +5,6 @@
 #include "cli/doctor_checks.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -140,7 +139,7 @@ static void check_throttling(struct rows *rows, const struct doctor_facts *facts
 
 static void check_steal(struct rows *rows, const struct doctor_facts *facts)
 {
-    struct doctor_row *row = add(rows, "steal", "taken by the hypervisor", "less than 5 %");
+    struct doctor_row *row = add(rows, "steal", "withheld by the hypervisor", "less than 5 %");
     const struct sensors_value *steal = &facts->busy_steal;
     char text[FORMAT_MAX];
     if (!steal->known) {
@@ -150,8 +149,8 @@ static void check_steal(struct rows *rows, const struct doctor_facts *facts)
     observed(row, "%s while all threads computed", format_percent(text, steal->value));
     if (steal->value >= 0.05)
         fix(row, steal->value >= 0.2 ? DOCTOR_PROBLEM : DOCTOR_WARN,
-            "other virtual machines use these cores: figures measured now cannot be compared; choose an "
-            "instance with cores of its own");
+            "the hypervisor withholds these cores, probably for other virtual machines: figures measured now "
+            "cannot be compared; choose an instance with cores of its own");
 }
 
 static void check_quiet(struct rows *rows, const struct doctor_facts *facts)
@@ -187,7 +186,7 @@ static void check_governor(struct rows *rows, const struct doctor_facts *facts)
     observed(row, "governor %s%s%s", setup->governor.value, boost_off ? ", boost off" : "", mhz);
     if (strcmp(setup->governor.value, "performance") != 0)
         fix(row, DOCTOR_WARN,
-            "the first tokens run at a low frequency: sudo cpupower frequency-set -g performance");
+            "the first tokens may run at a low frequency: sudo cpupower frequency-set -g performance");
     else if (boost_off)
         fix(row, DOCTOR_WARN,
             "the cores stay at their nominal frequency: echo 1 | sudo tee "
@@ -204,14 +203,14 @@ static void check_temperature(struct rows *rows, const struct doctor_facts *fact
                 "load the sensor's driver: sudo modprobe coretemp (Intel) or k10temp (AMD)");
         return;
     }
-    observed(row, "%.1f degrees (%s)", facts->temperature_c.value, facts->temperature_source);
+    observed(row, "%.1f °C (%s)", facts->temperature_c.value, facts->temperature_source);
     if (facts->temperature_c.value >= 83)
         fix(row, DOCTOR_WARN, "the processor is hot and may slow down: look at fans, dust and the room");
 }
 
 static void check_power(struct rows *rows, const struct doctor_facts *facts)
 {
-    struct doctor_row *row = add(rows, "power", "power", "readable (RAPL)");
+    struct doctor_row *row = add(rows, "power", "power", "readable (RAPL, its energy counter)");
     if (facts->power_w.known) {
         observed(row, "%.1f W while all threads computed", facts->power_w.value);
         return;
@@ -269,13 +268,16 @@ static void check_swap(struct rows *rows, const struct doctor_facts *facts)
         observed(row, "none");
         return;
     }
-    observed(row, "%s of %s in use, %s/s read back", format_bytes(used, levels->swap_used_bytes.value),
-             format_bytes(total, levels->swap_total_bytes.value),
-             format_bytes(speed, rate->known ? rate->value : NAN));
+    format_bytes(used, levels->swap_used_bytes.value);
+    format_bytes(total, levels->swap_total_bytes.value);
+    if (rate->known)
+        observed(row, "%s of %s in use, %s/s read back", used, total, format_bytes(speed, rate->value));
+    else
+        observed(row, "%s of %s in use; what is read back is not known", used, total);
     if (rate->known && rate->value > 0)
         fix(row, rate->value > 1e6 ? DOCTOR_PROBLEM : DOCTOR_WARN,
-            "memory is short: what is read back from swap is waited for; end what takes memory, or use a "
-            "smaller model");
+            "memory is short, or was: what is read back from swap is waited for; end what takes memory, or "
+            "use a smaller model");
 }
 
 static void check_pressure(struct rows *rows, const struct doctor_facts *facts)
@@ -297,7 +299,7 @@ static void check_pressure(struct rows *rows, const struct doctor_facts *facts)
 
 static void check_gpu(struct rows *rows, const struct doctor_facts *facts)
 {
-    struct doctor_row *row = add(rows, "gpu", "GPU", "none is needed: LLMind computes on the CPU");
+    struct doctor_row *row = add(rows, "gpu", "GPU", "none is needed: the cpu backend does without");
     observed(row, "%s", facts->gpus[0] ? facts->gpus : facts->no_gpu);
 }
 

@@ -131,27 +131,30 @@ static void print_unsupported(const json_t *answer)
 
 static void print_text(const json_t *answer)
 {
-    char number[FORMAT_MAX];
+    char number[FORMAT_MAX], label[48];
     printf("%s: supported (%s, %s, %s parameters)%s\n", json_get_text(answer, "model", ""),
            json_get_text(answer, "architecture", ""), json_get_text(answer, "quantization", ""),
            format_count(number, json_get_positive(answer, "parameters")),
            json_get_is(answer, "from", "configuration") ? ", by its config.json alone" : "");
     print_memory(answer);
     printf("\nLimits\n");
-    print_limit(answer, "max_context", "longest context that fits");
+    print_limit(answer, "max_context", "longest context that fits, tokens");
     print_limit(answer, "max_concurrency", "most sequences of this context");
-    print_limit(answer, "model_context", "the model's own context");
+    print_limit(answer, "model_context", "the model's own context, tokens");
     printf("\nSpeed (expected; in brackets the interval)\n");
     print_speed(answer, "decode_tokens_per_second", "decoding", "tok/s");
     if (json_get_number(answer, "concurrency") > 1)
         print_speed(answer, "decode_tokens_per_second_all", "decoding, all sequences", "tok/s");
     print_speed(answer, "decode_tokens_per_second_full_context", "decoding, context full", "tok/s");
     print_speed(answer, "prefill_tokens_per_second", "prefill", "tok/s");
-    print_speed(answer, "ttft_ms", "time to first token, 512 tokens", "ms");
+    snprintf(label, sizeof label, "first token, %.0f prompt tokens",
+             json_get_number(answer, "speed.prompt_tokens"));
+    print_speed(answer, "ttft_ms", label, "ms");
     const char *note = json_get_string(answer, "speed.note");
+    bool wide = !json_get_bool(answer, "speed.calibrated", false) &&
+                json_get_object(answer, "speed.decode_tokens_per_second");
     if (note)
-        printf("  Note: %s%s.\n",
-               json_get_bool(answer, "speed.calibrated", false) ? "" : "the interval is wide: ", note);
+        printf("  Note: %s%s.\n", wide ? "the interval is wide: " : "", note);
     print_what_if(answer);
 }
 

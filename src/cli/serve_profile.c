@@ -61,8 +61,9 @@ static void resolve(void *context, struct profile_request *request, struct arena
         if (!model->name || !*model->name)
             model->name = arena_strdup(arena, name);
         model->adapter = *adapter ? arena_strdup(arena, adapter) : NULL;
-        model->backend = *backend ? arena_strdup(arena, backend) : NULL;
-        if (!model->path || !model->name || (*adapter && !model->adapter) || (*backend && !model->backend))
+        model->served_backend = *backend ? arena_strdup(arena, backend) : NULL;
+        if (!model->path || !model->name || (*adapter && !model->adapter) ||
+            (*backend && !model->served_backend))
             model->problem = "not enough memory";
     }
 }

@@ -228,9 +228,9 @@ static void print_text(const json_t *root)
     print_figure(machine, "usable_threads", "threads", "", 1);
     printf("\nSensors\n");
     print_figure(sensors, "cpu_busy", "processor busy", "%", 100);
-    print_figure(sensors, "cpu_steal", "stolen by the host", "%", 100);
+    print_figure(sensors, "cpu_steal", "withheld (steal)", "%", 100);
     print_figure(sensors, "cpu_mhz", "frequency", "MHz", 1);
-    print_figure(sensors, "cpu_temperature_c", "temperature", "degrees C", 1);
+    print_figure(sensors, "cpu_temperature_c", "temperature", "°C", 1);
     print_figure(sensors, "cpu_power_w", "power", "W", 1);
     print_ceilings(json_get_object(root, "ceilings"));
     print_calibration(root);

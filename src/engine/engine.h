@@ -261,6 +261,7 @@ struct engine_stats {
     uint64_t step_ns;                               /* time spent in steps */
     uint64_t weight_bytes, kv_bytes, scratch_bytes; /* allocated */
     uint64_t kv_used_bytes;
+    uint64_t allocator_active_bytes, allocator_peak_bytes, allocator_cache_bytes; /* as in backend.h */
 };
 void engine_stats(struct engine *engine, struct engine_stats *out);
 

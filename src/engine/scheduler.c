@@ -158,7 +158,11 @@ static void admit(struct local_engine *engine)
 
 static void publish(struct local_engine *engine, uint64_t step_ns)
 {
+    struct backend_memory memory = backend_memory(engine->backend);
     pthread_mutex_lock(&engine->lock);
+    engine->stats.allocator_active_bytes = memory.allocator_active_bytes;
+    engine->stats.allocator_peak_bytes = memory.allocator_peak_bytes;
+    engine->stats.allocator_cache_bytes = memory.allocator_cache_bytes;
     engine->stats.steps++;
     engine->stats.prefill_tokens += engine->step_prefill;
     engine->stats.generated_tokens += engine->step_generated;

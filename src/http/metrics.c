@@ -120,6 +120,20 @@ static void write_pages(struct buffer *out, const struct engine_stats *stats)
     plain(out, "llmind_kv_bytes", "gauge", "Memory allocated for the KV cache.", (double)stats->kv_bytes);
 }
 
+static void write_allocator(struct buffer *out, const struct engine_stats *stats)
+{
+    if (!stats->allocator_peak_bytes)
+        return; /* the backend has none */
+    head(out, "llmind_allocator_bytes", "gauge",
+         "Memory of the backend's own allocator: in use, the most that was in use, kept for later.");
+    buffer_format(out,
+                  "llmind_allocator_bytes{kind=\"active\"} %llu\nllmind_allocator_bytes{kind=\"peak\"} %llu\n"
+                  "llmind_allocator_bytes{kind=\"cache\"} %llu\n",
+                  (unsigned long long)stats->allocator_active_bytes,
+                  (unsigned long long)stats->allocator_peak_bytes,
+                  (unsigned long long)stats->allocator_cache_bytes);
+}
+
 static void write_model(struct buffer *out, const struct host_state *host)
 {
     /* Without a model nothing is active; who waits for one to be loaded is queued. */
@@ -141,6 +155,7 @@ static void write_model(struct buffer *out, const struct host_state *host)
     label(out, "isa", host->info.isa ? host->info.isa : "");
     buffer_format(out, ",threads=\"%u\"} 1\n", (unsigned)host->info.n_threads);
     write_pages(out, &host->stats);
+    write_allocator(out, &host->stats);
     plain(out, "llmind_engine_steps_total", "counter", "Steps of the loaded model's engine.",
           (double)host->stats.steps);
     plain(out, "llmind_engine_step_seconds_total", "counter", "Time spent in them.",

@@ -1,6 +1,7 @@
 /* Models: what there is, what is loaded, loading and unloading. Names are those of the catalogue, never
- * paths: what is not in the list does not exist here, whatever lies on the disk.
+ * paths: what is not in the list does not exist here, whatever lies on the disk. Adapters are named alike.
  */
+#include <limits.h>
 #include <string.h>
 
 #include "http/exchange.h"
@@ -90,9 +91,9 @@ static void get_models(struct http_exchange *exchange)
 /* false: answered. */
 static bool read_options(struct http_exchange *exchange, const json_t *options, struct host_load_options *out)
 {
-    static const char *const known[] = {"threads",       "context", "max_sequences",
-                                        "prefill_chunk", "kv_bits", "prompt_lookup",
-                                        "backend",       "isa",     "precise"};
+    static const char *const known[] = {"threads", "context",       "max_sequences", "prefill_chunk",
+                                        "kv_bits", "prompt_lookup", "backend",       "isa",
+                                        "precise", "adapter"};
     int64_t threads = 0, context = 0, sequences = 0, chunk = 0, bits = 0, lookup = 0;
     bool precise = false;
     *out = (struct host_load_options){.precise = -1, .prompt_lookup = -1};
@@ -107,6 +108,7 @@ static bool read_options(struct http_exchange *exchange, const json_t *options, 
         !http_field_integer(exchange, options, "prompt_lookup", 0, ENGINE_MAX_PROMPT_LOOKUP, &lookup) ||
         !http_field_string(exchange, options, "backend", 32, &out->backend) ||
         !http_field_string(exchange, options, "isa", 32, &out->isa) ||
+        !http_field_string(exchange, options, "adapter", NAME_BYTES, &out->adapter) ||
         !http_field_boolean(exchange, options, "precise", &precise))
         return false;
     if (bits != 0 && bits != 8 && bits != 16 && bits != 32) {
@@ -136,12 +138,41 @@ static bool check_name(struct http_exchange *exchange, const char *name)
     return false;
 }
 
-static void reply_change_error(struct http_exchange *exchange, const struct error *error)
+/* The adapter's name, as it was asked for, becomes its folder, written to path. false: answered. */
+static bool find_adapter(struct http_exchange *exchange, struct host_load_options *options, char *path,
+                         size_t path_bytes)
+{
+    const char *name = options->adapter;
+    struct error error = {0};
+    if (!name || !*name)
+        return true;
+    if (!catalog_name_is_safe(name)) {
+        http_reply_problem(exchange, 400, "invalid_adapter_name", "adapter",
+                           "'adapter' is the name of an adapter's folder among the models, not a path");
+        return false;
+    }
+    if (host_find_adapter(http_services(exchange)->host, name, path, path_bytes, &error)) {
+        http_reply_error(exchange, &error, "adapter");
+        return false;
+    }
+    options->adapter = path;
+    return true;
+}
+
+/* The field to blame: the worker names the adapter's files wherever something is wrong with them. */
+static const char *refused_field(const struct host_load_options *options, const struct error *error)
+{
+    bool in_adapter =
+        strstr(error->message, "adapter_config.json") || strstr(error->message, "adapters.safetensors");
+    return options->adapter && *options->adapter && in_adapter ? "adapter" : "model";
+}
+
+static void reply_change_error(struct http_exchange *exchange, const struct error *error, const char *param)
 {
     if (error->code == ERROR_BUSY)
         http_reply_problem(exchange, 409, "model_busy", "model", "%s", error->message);
     else
-        http_reply_error(exchange, error, "model");
+        http_reply_error(exchange, error, param);
 }
 
 /* A run measures a machine on which nobody loads anything. false: answered. */
@@ -179,6 +210,7 @@ static void load(struct http_exchange *exchange, const json_t *body)
     static const char *const known[] = {"model", "options", "unload_current"};
     struct model_host *host = http_services(exchange)->host;
     const char *name = NULL;
+    char adapter[PATH_MAX];
     json_t *options = NULL;
     bool unload_current = true;
     struct host_load_options chosen;
@@ -188,11 +220,12 @@ static void load(struct http_exchange *exchange, const json_t *body)
         !http_field_string(exchange, body, "model", NAME_BYTES, &name) ||
         !http_field_object(exchange, body, "options", &options) ||
         !http_field_boolean(exchange, body, "unload_current", &unload_current) ||
-        !read_options(exchange, options, &chosen) || !check_name(exchange, name) || !check_no_run(exchange))
+        !read_options(exchange, options, &chosen) || !check_name(exchange, name) ||
+        !find_adapter(exchange, &chosen, adapter, sizeof adapter) || !check_no_run(exchange))
         return;
     uint64_t start = clock_now_ns();
     if (host_load(host, name, &chosen, unload_current, LOAD_WAIT_MS, &error))
-        reply_change_error(exchange, &error);
+        reply_change_error(exchange, &error, refused_field(&chosen, &error));
     else
         reply_loaded(exchange, host, (double)(clock_now_ns() - start) / 1e6);
 }
@@ -217,7 +250,7 @@ static void unload(struct http_exchange *exchange, const json_t *body)
         return;
     host_state(host, &state);
     if (host_unload(host, UNLOAD_WAIT_MS, &error)) {
-        reply_change_error(exchange, &error);
+        reply_change_error(exchange, &error, "model");
         return;
     }
     json_t *answer = json_object();

@@ -107,8 +107,8 @@ static void eight_bit_cache(const struct facts *facts, json_t *list, const struc
     if (facts->kv_bits > 8)
         remedy(
             facts, list, finding, "kv_bits=8",
-            "Keep the KV cache in 8 bits: about %s of its bytes are read for every token, and about %s the "
-            "context fits into the same memory.",
+            "Keep the KV cache in 8 bits: only about %s of its bytes are read for every token, and about %s "
+            "the context fits into the same memory.",
             facts->kv_bits == 32 ? "a quarter" : "half", facts->kv_bits == 32 ? "four times" : "twice");
 }
 
@@ -122,8 +122,9 @@ static void more_sequences(const struct facts *facts, json_t *list, const struct
 static void fewer_bytes(const struct facts *facts, json_t *list, const struct finding *finding)
 {
     remedy(facts, list, finding, "smaller_quantization",
-           "Take a smaller quantization of the model, or a model with fewer active parameters: decoding gets "
-           "faster, at most in proportion to the bytes. Compare the quality with 'llmind eval'.");
+           "Take a smaller quantization of the model (fewer bits per weight), or a model with fewer active "
+           "parameters: decoding should get faster, at most in proportion to the bytes. Compare the quality "
+           "with 'llmind eval'.");
 }
 
 static void advise_bandwidth(const struct facts *facts, json_t *list, const struct finding *finding)
@@ -187,17 +188,17 @@ static void advise_memory(const struct facts *facts, json_t *list, const struct 
         char id[32];
         snprintf(id, sizeof id, "context=%.0f", floor(context / 2));
         remedy(facts, list, finding, id,
-               "Halve the context to %.0f tokens: the KV cache takes half the memory.", floor(context / 2));
+               "Halve the context to %.0f tokens: the KV cache then takes half the memory.",
+               floor(context / 2));
     }
     eight_bit_cache(facts, list, finding);
 }
 
 static void advise_gpu_memory(const struct facts *facts, json_t *list, const struct finding *finding)
 {
-    remedy(
-        facts, list, finding, "wired_limit",
-        "Raise the GPU's share of memory (sudo sysctl iogpu.wired_limit_mb=...; until the next restart), or "
-        "take a smaller quantization.");
+    remedy(facts, list, finding, "wired_limit",
+           "Raise the GPU's share of memory to N megabytes (on a Mac: sudo sysctl iogpu.wired_limit_mb=N; it "
+           "holds until the next restart), or take a smaller quantization (fewer bits per weight).");
 }
 
 static void advise_neighbours(const struct facts *facts, json_t *list, const struct finding *finding)

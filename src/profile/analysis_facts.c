@@ -110,8 +110,8 @@ static void read_mbu(struct facts *out)
     double mbu = isnan(paired) ? achieved / out->ceiling_gbps : paired;
     const char *reason = !decode->test              ? "no decode test ended well"
                          : out->level == READ_MIXED ? "the weights are one to two times as large as the "
-                                                      "last-level cache: they are read partly from it, and "
-                                                      "there is no one ceiling"
+                                                      "last-level cache: they are probably read partly from "
+                                                      "it, and there is no one ceiling"
                          : isnan(out->ceiling_gbps) ? "the read bandwidth was not measured"
                          : !isfinite(mbu)           ? "the bytes of a token are not known"
                                                     : NULL;

@@ -74,14 +74,16 @@ static void flag_host(const struct facts *facts, const struct findings *findings
                                                 : " when the run began");
     double steal = json_get_positive(report, "host.steal_fraction");
     if (findings_get(findings, "steal") || steal >= STEAL_FLAG)
-        add(flags, "the hypervisor gave processor time to others%s",
+        add(flags, "the hypervisor withheld processor time (steal)%s",
             findings_get(findings, "steal") ? ": do not compare these figures" : "");
     if (isnan(steal) && isnan(facts_sensor_mean(facts, "steal", NULL)))
-        add(flags, "whether the hypervisor gave processor time to others is unknown");
+        add(flags, "whether the hypervisor withheld processor time (steal) is unknown");
     if (findings_get(findings, "thermal"))
         add(flags, "heat, power or a falling clock: a longer run would probably be slower");
-    if (findings_get(findings, "cpu_quota"))
-        add(flags, "a CPU quota limited the run");
+    const struct finding *quota = findings_get(findings, "cpu_quota");
+    if (quota)
+        add(flags, "a CPU quota %s the run",
+            json_get_number(quota->evidence, "throttled_fraction") > 0 ? "limited" : "may have limited");
 }
 
 /* The part a cut is about: what was shortened twice ("prefill shortened to 256 tokens", then to 128) is one;
@@ -107,8 +109,7 @@ static void flag_cuts(const json_t *cuts, json_t *flags)
         parts += k == i;
     }
     if (parts > 0)
-        add(flags, "%zu %s shortened or left out for the time budget", parts,
-            parts > 1 ? "parts were" : "part was");
+        add(flags, "%zu %s shortened or left out", parts, parts > 1 ? "parts were" : "part was");
 }
 
 json_t *analysis_quality(const struct facts *facts, const struct findings *findings)
@@ -117,14 +118,14 @@ json_t *analysis_quality(const struct facts *facts, const struct findings *findi
     const json_t *tests = json_get_array(report, "tests");
     json_t *o = json_object(), *flags = json_array();
     if (facts->quick)
-        add(flags, "quick mode: few repeats and shortened tests, indicative only");
+        add(flags, "quick mode: few repeats, and shorter tests where the time was short; indicative only");
     if (json_get_is(report, "status", "cancelled"))
         add(flags, "the run was cancelled: what is there was measured, the rest is missing");
     flag_tests(tests, flags);
     flag_outcomes(tests, flags);
     flag_host(facts, findings, flags);
     if (!isnan(facts->refused_mbu))
-        add(flags, "the bandwidth utilisation is refused: %s", facts->mbu_reason);
+        add(flags, "no bandwidth utilisation (MBU) is shown: %s", facts->mbu_reason);
     flag_cuts(json_get_array(report, "protocol.cuts"), flags);
     const char *grade = json_get_text(report, "summary.grade", "unknown");
     bool known = false;
@@ -149,11 +150,11 @@ static void strength_bandwidth(const struct facts *facts, json_t *list)
     if (gpu < GPU_IDLE && facts->mbu >= AT_THE_WALL)
         add(list,
             "GPU utilisation of %.0f %% is not a bottleneck: it counts time, not work, and the memory is "
-            "at its limit",
+            "near its limit",
             100 * gpu);
     char a[FORMAT_MAX], b[FORMAT_MAX];
     if (facts->level == READ_CACHE && facts->cache_bytes > 0)
-        add(list, "The whole model (%s) stays in the last-level cache (%s) and is read from there",
+        add(list, "The whole model (%s) is small enough to stay in the last-level cache (%s)",
             format_bytes(a, facts->model_bytes), format_bytes(b, facts->cache_bytes));
     if (facts->mfu >= MFU_COMPUTE)
         add(list, "Prompts are read at %.0f %% of the arithmetic peak that was measured here",
@@ -165,7 +166,8 @@ static void strength_memory(const struct facts *facts, json_t *list)
     char a[FORMAT_MAX], b[FORMAT_MAX];
     double share = facts->footprint_peak_bytes / facts->memory_bytes;
     if (share < MEMORY_TO_SPARE)
-        add(list, "Memory to spare: %s of %s used, so there is room for a larger model or a longer context",
+        add(list,
+            "Memory to spare: %s of %s used, so there should be room for a larger model or a longer context",
             format_bytes(a, facts->footprint_peak_bytes), format_bytes(b, facts->memory_bytes));
 }
 
@@ -177,7 +179,9 @@ static void strength_evenness(const struct facts *facts, json_t *list)
         add(list, "Even: the slowest of a hundred tokens takes %.2f times the usual time", p99 / p50);
     double slower = facts->deep.tpot_ms / facts->shallow.tpot_ms - 1;
     if (slower < DEPTH_SLOWER && facts->deep.depth >= DEPTH_WORTH)
-        add(list, "Depth costs little: at %.0f tokens of context a step takes %.0f %% longer",
+        add(list,
+            "Depth costs little: at %.0f tokens of context a step takes %.0f %% longer than near its "
+            "beginning",
             facts->deep.depth, 100 * fmax(slower, 0));
 }
 
@@ -192,8 +196,8 @@ static void strength_stability(const struct facts *facts, const struct findings 
         if (findings->items[i].fault)
             return;
     if (facts->shallow.test && !facts->remote)
-        add(list, "Nothing was found wrong: no sign of a quota, a neighbour, heat, swap or surplus threads "
-                  "that slowed it down");
+        add(list, "Nothing was found wrong: in what could be read there is no sign of a quota, a neighbour, "
+                  "heat, swap or surplus threads that slowed it down");
 }
 
 json_t *analysis_strengths(const struct facts *facts, const struct findings *findings)

@@ -152,7 +152,7 @@ static void draw_nothing(const json_t *report, const struct canvas *page, double
     struct draw_style style = {.size = 11, .color = page->theme->muted};
     struct buffer text = {0};
     double w = page->w - 2 * MARGIN;
-    buffer_text(&text, "Nothing was measured. ");
+    buffer_text(&text, "There is nothing to draw. ");
     clean_line(&text, json_get_text(report, "message", ""), 600);
     draw_rectangle(page, MARGIN, y, w, CHART_HEIGHT + 2 * PAD, 8, page->theme->panel, 1);
     draw_paragraph(page, &style, MARGIN + 2 * PAD, y + 40, w - 4 * PAD, 17, 14, true,

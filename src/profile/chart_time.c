@@ -34,7 +34,7 @@ static const struct candidate {
     {"gpu_0_busy", "GPU busy", "%", 100, 0, true, 100},
     {"cpu_busy", "CPU busy", "%", 100, 0, true, 100},
     {"throttled_fraction", "throttled", "%", 100, 0.01, true, 100},
-    {"steal", "stolen", "%", 100, 0.05, true, 100},
+    {"steal", "withheld", "%", 100, 0.05, true, 100},
     {"footprint_bytes", "memory", "MB", 1e-6, 0, true, 0},
     {"cpu_mhz", "frequency", "MHz", 1, 0, false, 0},
     {"cpu_temperature_c", "temperature", "°C", 1, 0, false, 0},

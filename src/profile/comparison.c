@@ -64,6 +64,11 @@ static int open_lab(struct comparing *c, size_t i, struct lab **out, struct erro
     return status ? status : c->labs->open(c->labs->context, &options, out, error);
 }
 
+static void copy_text(char *out, size_t capacity, const char *text)
+{
+    snprintf(out, capacity, "%s", text ? text : "");
+}
+
 static void describe(struct comparing *c, size_t i, const struct lab *lab)
 {
     const struct engine_info *info = c->labs->info(c->labs->context, lab);
@@ -71,8 +76,10 @@ static void describe(struct comparing *c, size_t i, const struct lab *lab)
     model->load_ms = info->load_ms;
     model->weight_bytes = (double)info->weight_bytes;
     model->context = info->context;
-    snprintf(model->quantization, sizeof model->quantization, "%s",
-             info->quantization ? info->quantization : "");
+    copy_text(model->quantization, sizeof model->quantization, info->quantization);
+    copy_text(model->backend, sizeof model->backend, info->backend);
+    copy_text(model->isa, sizeof model->isa, info->isa);
+    copy_text(model->adapter, sizeof model->adapter, info->adapter);
 }
 
 static void failed(struct compared_model *model, const char *message)
@@ -235,7 +242,8 @@ static int open_beside(struct comparing *c, size_t i, struct lab **lab, struct e
     int status = open_lab(c, i, lab, error);
     if (c->first && no_room(status)) {
         sweep_note(&c->sweep, "%s does not fit beside %s: they are measured one after another",
-                   c->request->models[i].name, c->request->models[c->reference].name);
+                   profile_model_label(&c->request->models[i]),
+                   profile_model_label(&c->request->models[c->reference]));
         close_lab(c, &c->first);
         c->first_warm = false;
         status = open_lab(c, i, lab, error);
@@ -247,7 +255,7 @@ static int one_model(struct comparing *c, size_t i, struct error *error)
 {
     const struct profile_model *model = &c->request->models[i];
     struct lab *lab = NULL;
-    c->sweep.name = model->name;
+    c->sweep.name = profile_model_label(model);
     c->sweep.dead = NULL;
     if (!model->path) {
         failed(&c->models[i], model->problem ? model->problem : "no such model on this machine");
@@ -277,7 +285,7 @@ static int complete_first(struct comparing *c, struct error *error)
     compared_model_stats(&c->models[i], "prompt", SWEEP_TOKENS_PER_SECOND, &stats);
     if (stats.n > 0)
         return 0;
-    c->sweep.name = c->request->models[i].name;
+    c->sweep.name = profile_model_label(&c->request->models[i]);
     c->sweep.dead = NULL;
     int status = c->first ? 0 : open_lab(c, i, &c->first, error);
     if (!status)
@@ -318,7 +326,7 @@ int comparison_measure(const struct sweep_labs *labs, const struct profile_reque
     c.prompt.scenario.max_tokens = request->max_tokens ? request->max_tokens : quick ? ANSWER_QUICK : ANSWER;
     int status = 0;
     for (size_t i = 0; i < request->n_models; i++)
-        compared_model_init(&c.models[i], request->models[i].name);
+        compared_model_init(&c.models[i], profile_model_label(&request->models[i]));
     for (size_t i = 0; !status && i < request->n_models; i++) {
         show_progress(&c, i);
         status = one_model(&c, i, error);

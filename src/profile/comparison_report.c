@@ -154,6 +154,11 @@ static json_t *model_entry(const struct compared_model *models, size_t n, size_t
     json_put_number(o, "weight_bytes", model->weight_bytes, unknown);
     json_put_string(o, "quantization", model->quantization[0] ? model->quantization : NULL,
                     model->working ? "not quantized, or not known" : model->message);
+    const char *not_opened = model->working ? "not reported by the engine" : model->message;
+    json_put_string(o, "backend", model->backend[0] ? model->backend : NULL, not_opened);
+    json_put_string(o, "isa", model->isa[0] ? model->isa : NULL, not_opened);
+    json_put_string(o, "adapter", model->adapter[0] ? model->adapter : NULL,
+                    model->working ? "it was run without one" : model->message);
     size_t rank = rank_of(models, n, i);
     if (rank)
         json_put_integer(o, "rank", rank);

@@ -3,6 +3,7 @@
 #define LLMIND_PROFILE_COMPARISON_REPORT_H
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,11 +20,12 @@ struct compared_sample {
 };
 
 struct compared_model {
-    const char *name; /* borrowed */
+    const char *name; /* borrowed: profile_model_label */
     bool working;     /* false: `message` says why not */
     char message[ERROR_MESSAGE_MAX];
-    char quantization[64];        /* "": not known */
-    double load_ms, weight_bytes; /* NaN: not known */
+    char quantization[128];                           /* "": not known */
+    char backend[32], isa[32], adapter[NAME_MAX + 1]; /* likewise; adapter: "" when there is none, too */
+    double load_ms, weight_bytes;                     /* NaN: not known */
     uint32_t context;
     struct compared_sample *samples; /* [n_samples]; all ended well */
     size_t n_samples;

@@ -60,8 +60,9 @@ bool diagnose_byte_accounting(const struct facts *facts, const struct findings *
     finding_figure(out, "ceiling_gbps", facts->ceiling_gbps);
     finding_say(
         out, SEVERITY_LOW, "The bandwidth figure is refused",
-        "Decoding would have read %.1f GB/s where %.1f GB/s were measured as the most: either the bytes were "
-        "counted wrongly, or the ceiling was measured too low. No utilisation is shown.",
+        "Decoding would have read %.1f GB/s where %.1f GB/s were measured as the most: the bytes were "
+        "counted wrongly, the ceiling was measured too low, or a part of them came from a cache. No "
+        "utilisation is shown.",
         facts->shallow.achieved_gbps, facts->ceiling_gbps);
     return true;
 }
@@ -74,8 +75,8 @@ bool diagnose_memory_bandwidth(const struct facts *facts, const struct findings 
     bandwidth_figures(facts, out);
     finding_say(
         out, SEVERITY_MEDIUM, "Decoding is at the limit of the memory bandwidth",
-        "Every token reads the weights that it needs once, at %.1f of the %.1f GB/s this memory was "
-        "measured to give (%.0f %%). That is no fault: what helps is fewer bytes per token (a smaller "
+        "Every token reads the weights that it needs once, at %.1f GB/s of the %.1f GB/s this memory was "
+        "measured to give (%.0f %%). That is no fault: what should help is fewer bytes per token (a smaller "
         "quantization: fewer bits per weight), or several answers at once, which share the reading.%s",
         facts->shallow.achieved_gbps, facts->ceiling_gbps, 100 * facts->mbu, batching_witness(facts, out));
     return true;
@@ -90,7 +91,8 @@ bool diagnose_cache_bandwidth(const struct facts *facts, const struct findings *
     finding_say(
         out, SEVERITY_MEDIUM, "Decoding is at the limit of the cache bandwidth",
         "The weights are small enough to stay in the last-level cache (the processor's largest) and are read "
-        "at %.1f of the %.1f GB/s it was measured to give (%.0f %%). Memory bandwidth hardly matters then.",
+        "at %.1f GB/s of the %.1f GB/s it was measured to give (%.0f %%). Memory bandwidth should hardly "
+        "matter then.",
         facts->shallow.achieved_gbps, facts->ceiling_gbps, 100 * facts->mbu);
     return true;
 }
@@ -102,9 +104,9 @@ bool diagnose_bandwidth_headroom(const struct facts *facts, const struct finding
         return false;
     bandwidth_figures(facts, out);
     finding_say(out, SEVERITY_LOW, "Decoding is limited by bandwidth, with headroom",
-                "Weights are read at %.1f of the %.1f GB/s that were measured %s(%.0f %%): reading explains "
-                "most of a token's time. Until the bandwidth is used up, at most %.0f %% more tokens per "
-                "second are possible.%s",
+                "Weights are read at %.1f GB/s of the %.1f GB/s that were measured %s(%.0f %%): reading "
+                "explains most of a token's time. Until the bandwidth is used up, at most %.0f %% more "
+                "tokens per second are possible.%s",
                 facts->shallow.achieved_gbps, facts->ceiling_gbps,
                 facts->level == READ_CACHE ? "for the last-level cache, where they stay " : "",
                 100 * facts->mbu, 100 * (1 / facts->mbu - 1), batching_witness(facts, out));
@@ -124,9 +126,10 @@ bool diagnose_overhead(const struct facts *facts, const struct findings *so_far,
     if (fixed >= DOMINATES)
         finding_say(
             out, SEVERITY_MEDIUM, "Each step costs more than what it reads",
-            "About %.3g of the %.3g ms of a token do not depend on how much is read; the usual causes are "
-            "many small operations, threads that wait for each other, and sampling (choosing the token). "
-            "Only %.0f %% of the bandwidth is used. Several answers at once share this cost.",
+            "By the line through the measured depths, about %.3g ms of each %.3g ms token is a cost that "
+            "does not depend on how much is read; the usual causes are many small operations, threads that "
+            "wait for each other, and sampling (choosing the token). Only %.0f %% of the bandwidth is used. "
+            "Several answers at once share this cost.",
             facts->fixed_ms, facts->shallow.tpot_ms, 100 * facts->mbu);
     else
         finding_say(
@@ -148,8 +151,8 @@ bool diagnose_decode_compute(const struct facts *facts, const struct findings *s
     finding_say(out, SEVERITY_MEDIUM, "Decoding is limited by arithmetic",
                 "Operations whose arithmetic takes longer than reading their bytes are %.0f %% of the "
                 "traced step (one step that was timed part by part). The memory could probably "
-                "deliver more than these cores can multiply: more cores or wider instructions should help, "
-                "fewer bytes hardly.",
+                "deliver more than these cores can multiply: more cores or wider instructions (such as "
+                "AVX-512) should help, fewer bytes hardly.",
                 100 * facts->compute_share);
     return true;
 }
@@ -194,11 +197,13 @@ bool diagnose_kv_cache(const struct facts *facts, const struct findings *so_far,
     char a[FORMAT_MAX];
     depth_figures(facts, &slow, out);
     finding_say(out, slow.share >= DEPTH_MUCH_SLOWER ? SEVERITY_MEDIUM : SEVERITY_LOW,
-                "Long contexts are slower because the KV cache is read",
+                "Long contexts are slower, probably because the KV cache is read",
                 "At a depth of %.0f tokens each step reads %s of KV cache (the stored keys and values of "
-                "earlier tokens) beside the weights and takes %.0f %% longer, about what those bytes "
-                "explain.%s",
-                facts->deep.depth, format_bytes(a, facts->deep.kv_bytes), 100 * slow.share,
+                "earlier tokens) beside the weights and takes %.0f %% longer than near the beginning: %.3g "
+                "ms more. Reading the additional bytes would take %.3g ms at the measured bandwidth, so this "
+                "is about what those bytes explain.%s",
+                facts->deep.depth, format_bytes(a, facts->deep.kv_bytes), 100 * slow.share, slow.extra_ms,
+                slow.by_bytes_ms,
                 facts->kv_bits == 16   ? " An 8-bit KV cache needs about half of them."
                 : facts->kv_bits == 32 ? " An 8-bit KV cache needs about a quarter of them."
                                        : "");
@@ -240,9 +245,9 @@ bool diagnose_prefill_compute(const struct facts *facts, const struct findings *
     finding_figure(out, "peak_gflops", facts->peak_gflops);
     finding_say(
         out, SEVERITY_LOW, "Reading prompts is limited by arithmetic",
-        "Prefill (reading the prompt) runs at %.0f %% of the %s peak that was measured. That is good use of "
-        "these cores; prompts get faster with more cores, or when their common beginning need not be "
-        "read again.",
+        "Prefill (reading the prompt) runs at %.0f %% of the peak that was measured for %s arithmetic. That "
+        "is good use of these cores; prompts should get faster with more cores, or when their common "
+        "beginning need not be read again.",
         100 * facts->mfu, facts->peak_name);
     return true;
 }
@@ -271,7 +276,8 @@ bool diagnose_threads_saturated(const struct facts *facts, const struct findings
     finding_figure(out, "change_pct", change);
     finding_figure(out, "ci95_low_pct", low);
     char more[FORMAT_MAX];
-    finding_say(out, low > THREADS_GAIN_PCT ? SEVERITY_MEDIUM : SEVERITY_LOW, "Fewer threads do as well",
+    finding_say(out, low > THREADS_GAIN_PCT ? SEVERITY_MEDIUM : SEVERITY_LOW,
+                "Fewer threads do about as well",
                 "With %.0f instead of %s the speed changes by %+.1f %% (at least %+.1f %%, 95 %% "
                 "confidence): the further threads probably wait for the memory, or for each other.",
                 best, format_of(more, facts->threads, "thread"), change, low);

@@ -20,15 +20,17 @@ bool diagnose_swapping(const struct facts *facts, const struct findings *so_far,
     if (reads)
         finding_say(
             out, SEVERITY_HIGH, "Memory is swapped in while tokens are generated",
-            "%s per second were read back from swap (memory that was moved to the disk) while decoding. The "
-            "model and what else runs here need more memory than there is, and tokens wait for the disk.",
+            "%s per second were read back from swap (memory that was moved out to the disk) on this machine "
+            "while decoding. The model and what else runs here probably need more memory than there is, and "
+            "tokens may wait for the disk.",
             format_bytes(a, swap_in));
     else
         finding_say(
-            out, SEVERITY_MEDIUM, "The run pushed memory into swap",
-            "%s went to swap (memory that was moved to the disk) during the run. Nothing was read back while "
-            "tokens were generated, but memory is short: a longer context may become slow.",
-            format_bytes(a, change));
+            out, SEVERITY_MEDIUM, "Memory of the run went to swap",
+            "%s of the run's memory went to swap (memory that was moved out to the disk). %s while tokens "
+            "were generated, but memory seems to be short: a longer context may become slow.",
+            format_bytes(a, change),
+            isnan(swap_in) ? "It is not known whether any was read back" : "Little or nothing was read back");
     return true;
 }
 
@@ -67,7 +69,7 @@ bool diagnose_cold_cache(const struct facts *facts, const struct findings *so_fa
     finding_say(
         out, SEVERITY_LOW, "The run began with weights on the disk",
         "%s of the %s of weights were not in memory when the run began and had to come from the disk. No "
-        "figure here contains that; the first answer after a start waits for it.",
+        "speed in this report contains that wait; the first answer after a start does.",
         format_bytes(a, absent), format_bytes(b, facts->model_bytes));
     return true;
 }
@@ -103,8 +105,10 @@ static const char *surplus(const struct facts *facts)
         return "What the rest is could not be read.";
     return own >= 0.5 * more     ? "Most of the rest is other memory of the process's own."
            : files >= 0.5 * more ? "Most of the rest is files that are mapped beside the weights."
-                                 : "The rest was needed for a moment only, perhaps while loading: it was "
-                                   "gone when the run ended.";
+           : fmax(own, 0) + fmax(files, 0) >= 0.5 * more
+               ? "The rest is other memory of the process and files that are mapped beside the weights."
+               : "Most of the rest was needed for a moment only, perhaps while loading: it was gone when the "
+                 "run ended.";
 }
 
 /* Small models stand beside tokenizers and code of tens of megabytes, hence the constant. */

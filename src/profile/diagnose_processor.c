@@ -26,7 +26,7 @@ bool diagnose_cpu_quota(const struct facts *facts, const struct findings *so_far
             "The CPU quota of this container stops the threads",
             "In %.1f %% of the scheduling periods (usually 100 ms each) the container had used up its "
             "quota, and all threads were stopped until the next one. Threads that wait for a stopped one "
-            "lose time too: no more threads than the quota has cores can be many times faster.",
+            "lose time too: using no more threads than the quota has cores can be many times faster.",
             100 * throttled);
     else
         finding_say(
@@ -47,8 +47,8 @@ bool diagnose_oversubscribed(const struct facts *facts, const struct findings *s
     char cores[FORMAT_MAX];
     finding_say(
         out, SEVERITY_HIGH, "More threads than cores",
-        "%.0f compute threads share %s. At every operation all threads wait for the slowest, which is one "
-        "that had to wait for a core.",
+        "%.0f compute threads share %s. At every operation all threads wait for the slowest, which is "
+        "usually one that had to wait for a core.",
         facts->threads, format_of(cores, facts->cores_allowed, "core"));
     return true;
 }
@@ -86,11 +86,11 @@ bool diagnose_steal(const struct facts *facts, const struct findings *so_far, st
         return false;
     finding_figure(out, "steal_fraction", steal);
     finding_say(
-        out, steal >= STEAL_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM,
-        "The hypervisor gives this machine's processors to others",
-        "This is a virtual machine, and its host gave %.0f %% of the processor time to others. The figures "
-        "of this run say how fast the model was then, not how fast it can be here: do not compare them with "
-        "other runs.",
+        out, steal >= STEAL_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM, "The hypervisor withholds processor time",
+        "This is a virtual machine, and its hypervisor (the host's program that shares the processors out) "
+        "withheld %.0f %% of the processor time, usually to give it to other machines. The figures of this "
+        "run say how fast the model was then, not how fast it can be here: do not compare them with other "
+        "runs.",
         100 * steal);
     return true;
 }
@@ -113,7 +113,7 @@ bool diagnose_busy_host(const struct facts *facts, const struct findings *so_far
     finding_say(out, others >= OTHERS_MUCH * facts->cores_online ? SEVERITY_HIGH : SEVERITY_MEDIUM,
                 "Other programs used the processors during the run",
                 "Other programs took %.1f of %s while this run was timed and left it less than its %s "
-                "could use. Every step waits for a thread that was held up.",
+                "could use. A step waits for every thread that is held up.",
                 others, format_of(cores, facts->cores_online, "core"),
                 format_of(threads, facts->threads, "thread"));
     return true;
@@ -125,8 +125,9 @@ bool diagnose_thermal(const struct facts *facts, const struct findings *so_far, 
     (void)so_far;
     double cpu_clock = facts_sensor_change(facts, "cpu_mhz"),
            gpu_clock = facts_sensor_change(facts, "gpu_0_mhz");
-    double hot =
-        fmax(facts_sensor_max(facts, "cpu_temperature_c"), facts_sensor_max(facts, "gpu_0_temperature_c"));
+    double cpu_c = facts_sensor_max(facts, "cpu_temperature_c"),
+           gpu_c = facts_sensor_max(facts, "gpu_0_temperature_c");
+    double hot = fmax(cpu_c, gpu_c);
     double limit_w = facts_sensor_max(facts, "gpu_0_power_limit_w");
     double at_limit = facts_sensor_share(facts, "gpu_0_power_w", POWER_AT_LIMIT * limit_w);
     double fall = fmin(cpu_clock, gpu_clock);
@@ -142,10 +143,15 @@ bool diagnose_thermal(const struct facts *facts, const struct findings *so_far, 
             out, fall <= -CLOCK_FALL_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM, "The clock fell during the run",
             "The frequency was %.0f %% lower at the end of the run than at its beginning%s. Longer work is "
             "probably slower than these figures say.",
-            -100 * fall, too_hot ? ", and the processor was hot" : "");
+            -100 * fall,
+            !too_hot       ? ""
+            : hot == gpu_c ? ", and the GPU was hot"
+                           : ", and the processor was hot");
     else if (too_hot)
-        finding_say(out, SEVERITY_MEDIUM, "The processor is hot",
-                    "It reached %.0f °C. The clock held during this run; in longer work it may fall.", hot);
+        finding_say(out, SEVERITY_MEDIUM, hot == gpu_c ? "The GPU is hot" : "The processor is hot",
+                    "It reached %.0f °C. %s; in longer work it may fall.", hot,
+                    isnan(hot == gpu_c ? gpu_clock : cpu_clock) ? "Whether the clock held could not be read"
+                                                                : "The clock hardly fell during this run");
     else
         finding_say(
             out, SEVERITY_MEDIUM, "Power is at its limit",

@@ -325,14 +325,18 @@ static void warn_about_one(struct diff *diff, int k)
  * were made to compare. */
 static void warn_about_disturbance(struct diff *diff, int k)
 {
-    static const char *const causes[] = {"busy_host", "steal",    "thermal",
-                                         "cpu_quota", "swapping", "oversubscribed"};
+    static const struct {
+        const char *id, *words;
+    } causes[] = {{"busy_host", "other programs"}, {"steal", "the hypervisor"},
+                  {"thermal", "a falling clock"},  {"cpu_quota", "its CPU quota"},
+                  {"swapping", "swapping"},        {"oversubscribed", "surplus threads"}};
     char text[sizeof diff->disturbed];
     for (size_t i = 0; i < sizeof causes / sizeof *causes; i++) {
-        const json_t *found = json_get_where(diff->report[k], "analysis.bottlenecks", "id", causes[i]);
+        const json_t *found = json_get_where(diff->report[k], "analysis.bottlenecks", "id", causes[i].id);
         if (!json_get_is(found, "severity", "High"))
             continue;
-        snprintf(text, sizeof text, "%s was disturbed (%s)", k == 0 ? "a" : "b", causes[i]);
+        snprintf(text, sizeof text, "%s was disturbed by %s (%s)", k == 0 ? "a" : "b", causes[i].words,
+                 causes[i].id);
         json_array_append_new(diff->warnings, json_string(text));
         if (!diff->disturbed[0])
             snprintf(diff->disturbed, sizeof diff->disturbed, "%s", text);

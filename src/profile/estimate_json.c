@@ -71,7 +71,7 @@ static void put_limit(json_t *o, const char *name, uint32_t value, const char *r
 static json_t *limits_json(const struct estimate *estimate)
 {
     const char *reason = estimate->fit == ESTIMATE_FIT_UNKNOWN ? "the memory of this machine is not known"
-                                                               : "not even the weights fit";
+                                                               : "the weights leave no room for a context";
     json_t *o = json_object();
     bool known = estimate->max_context > 0;
     put_limit(o, "max_context", estimate->max_context, reason);

@@ -21,7 +21,8 @@ static void name_models(const struct profile_request *request, char *out, size_t
              : request->target_url ? request->target_url
                                    : "");
     for (size_t i = 0; !request->target_url && i < request->n_models && used + 1 < capacity; i++) {
-        int n = snprintf(out + used, capacity - used, "%s%s", i ? ", " : "", request->models[i].name);
+        int n = snprintf(out + used, capacity - used, "%s%s", i ? ", " : "",
+                         profile_model_label(&request->models[i]));
         used += n > 0 ? (size_t)n : 0;
     }
     jobs_trim(out);

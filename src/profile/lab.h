@@ -57,6 +57,7 @@ struct lab_memory { /* of the lab's process, after the run */
     bool known;
     uint64_t minor_faults, major_faults; /* during the run */
     uint64_t footprint_bytes, footprint_peak_bytes, anonymous_bytes, file_resident_bytes, swap_bytes;
+    uint64_t allocator_active_bytes, allocator_peak_bytes, allocator_cache_bytes; /* as in backend.h */
 };
 struct lab_result {
     struct sample sample;        /* of the first sequence; sample_free */

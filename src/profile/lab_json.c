@@ -195,6 +195,9 @@ json_t *lab_result_json(const struct lab_result *r)
         json_put_integer(memory, "anonymous_bytes", r->memory.anonymous_bytes);
         json_put_integer(memory, "file_resident_bytes", r->memory.file_resident_bytes);
         json_put_integer(memory, "swap_bytes", r->memory.swap_bytes);
+        json_put_integer(memory, "allocator_active_bytes", r->memory.allocator_active_bytes);
+        json_put_integer(memory, "allocator_peak_bytes", r->memory.allocator_peak_bytes);
+        json_put_integer(memory, "allocator_cache_bytes", r->memory.allocator_cache_bytes);
         json_object_set_new(o, "memory", memory);
     }
     return o;
@@ -226,6 +229,9 @@ int lab_result_read(const json_t *json, struct lab_result *out, struct error *er
     out->memory.anonymous_bytes = get_u64(json, "memory.anonymous_bytes");
     out->memory.file_resident_bytes = get_u64(json, "memory.file_resident_bytes");
     out->memory.swap_bytes = get_u64(json, "memory.swap_bytes");
+    out->memory.allocator_active_bytes = get_u64(json, "memory.allocator_active_bytes");
+    out->memory.allocator_peak_bytes = get_u64(json, "memory.allocator_peak_bytes");
+    out->memory.allocator_cache_bytes = get_u64(json, "memory.allocator_cache_bytes");
     return sample_read(json_get_object(json, "sample"), &out->sample, error);
 }
 

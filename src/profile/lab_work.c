@@ -161,9 +161,11 @@ static void count_costs(const struct lab_work *work, const struct lab_run *run, 
         out->prefill_flops = plan_step_cost(plan, &prefill).flops;
 }
 
-static void account_memory(const struct memory_process *before, struct lab_result *out)
+static void account_memory(struct engine *engine, const struct memory_process *before, struct lab_result *out)
 {
     struct memory_process after;
+    struct engine_stats stats;
+    engine_stats(engine, &stats);
     memory_process_read(&after);
     out->memory.known = before->known && after.known;
     out->memory.minor_faults = after.minor_faults - before->minor_faults;
@@ -173,6 +175,9 @@ static void account_memory(const struct memory_process *before, struct lab_resul
     out->memory.anonymous_bytes = after.anonymous_bytes;
     out->memory.file_resident_bytes = after.file_bytes;
     out->memory.swap_bytes = after.swap_bytes;
+    out->memory.allocator_active_bytes = stats.allocator_active_bytes;
+    out->memory.allocator_peak_bytes = stats.allocator_peak_bytes;
+    out->memory.allocator_cache_bytes = stats.allocator_cache_bytes;
 }
 
 /* The first sequence stands for all; but when another one went wrong, the run did. */
@@ -211,7 +216,7 @@ int lab_work_run(struct lab_work *work, const struct lab_run *run, struct lab_re
     if (!status) {
         take_results(&prepared, out);
         count_costs(work, run, prepared.n, out);
-        account_memory(&before, out);
+        account_memory(work->engine, &before, out);
     }
     prepared_free(&prepared);
     return status;

@@ -45,7 +45,7 @@ static const struct {
     uint32_t every;
 } rows[N_ROWS] = {
     [CPU_BUSY] = {"cpu_busy", "CPU busy", "share", "/proc/stat", 4, 1},
-    [STEAL] = {"steal", "taken by the hypervisor", "share", "/proc/stat", 4, 1},
+    [STEAL] = {"steal", "withheld by the hypervisor", "share", "/proc/stat", 4, 1},
     [CGROUP_CORES] = {"cgroup_cores", "CPUs used by the control group", "cores", "cgroup cpu account", 3, 1},
     [THROTTLED_FRACTION] = {"throttled_fraction", "quota periods throttled", "share", "cgroup cpu.stat", 4,
                             1},

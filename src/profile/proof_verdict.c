@@ -22,7 +22,7 @@ static bool numbers_subject(const json_t *report, const json_t *entry, char out[
     static const struct {
         const char *knob, *flag, *before, *between, *after;
     } knobs[] = {{"knobs.threads", "flags.threads", "", " threads", ""},
-                 {"knobs.prefill_chunk", "flags.prefill_chunk", "prefill chunk ", "", ""},
+                 {"knobs.prefill_chunk", "flags.prefill_chunk", "prefill chunk ", "", " tokens"},
                  {"knobs.kv_bits", "flags.kv_bits", "KV cache ", "", " bits"}};
     for (size_t i = 0; i < sizeof knobs / sizeof *knobs; i++) {
         double now = json_get_number(entry, knobs[i].knob), then = json_get_number(report, knobs[i].flag);

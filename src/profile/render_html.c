@@ -218,7 +218,7 @@ int render_html(const struct view *view, const json_t *report, struct buffer *ou
     element(out, "<section><h2>Quality of these figures</h2>\n<p>", view->quality, "</p></section>\n");
     list(out, "Limits of these figures", &view->flags);
     list(out, "Runs that did not count", &view->failures);
-    list(out, "Left out or shortened, to stay within the time", &view->cuts);
+    list(out, "Left out or shortened", &view->cuts);
     list(out, "Notes", &view->notes);
     list(out, "Method", &view->method);
     element(out, "<footer>", view->run_line, "</footer>\n</main>\n</body>\n</html>\n");

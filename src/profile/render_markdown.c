@@ -99,7 +99,7 @@ void render_markdown(const struct view *view, struct buffer *out)
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
         section(view, out, facts[i]);
     list(out, "Runs that did not count", &view->failures);
-    list(out, "Left out or shortened, to stay within the time", &view->cuts);
+    list(out, "Left out or shortened", &view->cuts);
     list(out, "Notes", &view->notes);
     list(out, "Limits of these figures", &view->flags);
     section(view, out, VIEW_RUN);

@@ -169,7 +169,7 @@ static void quality_and_method(struct paper *paper, const struct view *view)
         view_line(&quality, view->flags.items[i]);
     const struct section left[] = {{"Quality of these figures", &quality, 6, theme->accent},
                                    {"Runs that did not count", &view->failures, 5, theme->bad},
-                                   {"Left out for the time", &view->cuts, 5, theme->warn},
+                                   {"Left out or shortened", &view->cuts, 5, theme->warn},
                                    {"Proofs", &view->proofs, 6, theme->good},
                                    {"Notes", &view->notes, 4, theme->muted}},
                          method = {"Method", &view->method, 8, theme->accent};

@@ -151,7 +151,7 @@ void render_text(const struct view *view, bool color, struct buffer *out)
     section(view, out, style, VIEW_MEMORY);
     section(view, out, style, VIEW_CEILINGS);
     list(out, style, "Runs that did not count", &view->failures);
-    list(out, style, "Left out or shortened, to stay within the time", &view->cuts);
+    list(out, style, "Left out or shortened", &view->cuts);
     list(out, style, "Notes", &view->notes);
     buffer_format(out, "\n%sQuality%s  ", style->bold, style->off);
     clean_wrap(out, view->quality, 9, 2, RENDER_COLUMNS);

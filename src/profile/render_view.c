@@ -31,10 +31,10 @@ const char *view_format(struct view *view, const char *format, ...)
 const char *view_table_title(enum view_table table)
 {
     static const char *const titles[VIEW_TABLES] = {
-        [VIEW_PROMPTS] = "Prompts",
+        [VIEW_PROMPTS] = "Prompts (speeds in tok/s, gaps between tokens (ITL) in ms)",
         [VIEW_SPEED] = "Prefill and decode",
         [VIEW_CONFIGURATIONS] = "Configurations",
-        [VIEW_COMPARISON] = "Models",
+        [VIEW_COMPARISON] = "Models (speeds in tok/s)",
         [VIEW_PREDICTED] = "Predicted before, measured after",
         [VIEW_WHAT_IF] = "What if",
         [VIEW_MEMORY] = "Memory",
@@ -99,13 +99,14 @@ static const char *machine_line(struct view *view, const json_t *report)
     if (json_get_object(report, "target"))
         buffer_text(&line, "measured from ");
     buffer_text(&line, view_text(view, machine, "cpu", "CPU not known", VIEW_NAME));
+    char number[FORMAT_MAX];
     double allowed = json_get_positive(machine, "cores_allowed"),
            online = json_get_positive(machine, "cores_online"),
            quota = json_get_positive(machine, "quota_cores");
     if (!isnan(allowed) && !isnan(online))
-        buffer_format(&line, " · %.6g of %.6g cores", allowed, online);
+        buffer_format(&line, " · %.6g of %s", allowed, format_of(number, online, "core"));
     if (quota > 0)
-        buffer_format(&line, " (quota %.3g)", quota);
+        buffer_format(&line, " (quota %s)", format_of(number, quota, "core"));
     part_number(&line, machine, "memory_bytes", format_bytes, "", " memory");
     part_number(&line, machine, "last_level_cache_bytes", format_bytes, "", " last-level cache");
     part(&line, view_text(view, machine, "os", "", VIEW_NAME));
@@ -120,10 +121,13 @@ static const char *engine_line(struct view *view, const json_t *report)
         return "";
     part(&line, view_format(view, "%s/%s", view_text(view, flags, "backend", "-", 20),
                             view_text(view, flags, "isa", "-", 20)));
-    part_number(&line, flags, "threads", plain, "", " threads");
-    part_number(&line, flags, "context", plain, "context ", "");
-    part_number(&line, flags, "kv_bits", plain, "KV ", "-bit");
-    part_number(&line, flags, "prefill_chunk", plain, "prefill chunk ", "");
+    char number[FORMAT_MAX];
+    double threads = json_get_positive(flags, "threads");
+    if (!isnan(threads))
+        part(&line, view_format(view, "%s", format_of(number, threads, "thread")));
+    part_number(&line, flags, "context", plain, "context of ", " tokens");
+    part_number(&line, flags, "kv_bits", plain, "KV cache of ", " bits");
+    part_number(&line, flags, "prefill_chunk", plain, "prefill in chunks of ", " tokens");
     part(&line, json_get_bool(flags, "precise", false) ? "precise" : "");
     if (json_get_string(flags, "adapter"))
         part(&line, view_format(view, "adapter %s", view_text(view, flags, "adapter", "", VIEW_NAME)));
@@ -140,7 +144,9 @@ static const char *run_line(struct view *view, const json_t *report)
     double duration = json_get_positive(report, "duration_s");
     if (!isnan(duration))
         part(&line, view_format(view, "%s", format_ms(number, 1000 * duration)));
-    part_number(&line, report, "protocol.repeats", plain, "", " repeats");
+    double repeats = json_get_positive(report, "protocol.repeats");
+    if (!isnan(repeats))
+        part(&line, view_format(view, "%s", format_of(number, repeats, view->proof ? "block" : "repeat")));
     part(&line, view_format(view, "llmind %s", view_text(view, report, "tool.version", "-", 20)));
     return finish(view, &line);
 }
@@ -208,13 +214,14 @@ static const char *reason(struct view *view, const json_t *json, const char *pat
     return *text ? text : fallback;
 }
 
-/* "decode 16.8 · prefill 62.0", of those that are known. */
+/* "decode 16.8 tok/s · prefill 62.0 tok/s", of those that are known. */
 static const char *parts(struct view *view, const json_t *report, const char *const *words,
-                         const char *const *paths, char *(*format)(char out[FORMAT_MAX], double value))
+                         const char *const *paths, char *(*format)(char out[FORMAT_MAX], double value),
+                         const char *unit)
 {
     struct buffer line = {0};
     for (int i = 0; i < 2; i++)
-        part_number(&line, report, paths[i], format, words[i], "");
+        part_number(&line, report, paths[i], format, words[i], unit);
     return finish(view, &line);
 }
 
@@ -234,13 +241,14 @@ static void speed_card(struct view *view, const json_t *report, struct view_card
         card->label = "Decode";
     }
     card->value = view_format(view, "%s tok/s", format_number(number, value));
-    card->note = parts(view, report, words, paths, format_number);
+    card->note = parts(view, report, words, paths, format_number, " tok/s");
 }
 
 static void memory_card(struct view *view, const json_t *report, struct view_card *card)
 {
-    static const char *const words[] = {"weights ", "KV cache "}, *const paths[] = {"predicted.weights_bytes",
-                                                                                    "predicted.kv_bytes"};
+    static const char *const words[] = {"predicted: weights ", "KV cache "}, *const paths[] = {
+                                                                                 "predicted.weights_bytes",
+                                                                                 "predicted.kv_bytes"};
     char number[FORMAT_MAX];
     const json_t *memory = json_get(report, "memory");
     double peak = json_get_positive(memory, "measured.footprint_peak_bytes");
@@ -251,7 +259,7 @@ static void memory_card(struct view *view, const json_t *report, struct view_car
         return;
     }
     card->value = view_format(view, "%s", format_bytes(number, peak));
-    card->note = parts(view, memory, words, paths, format_bytes);
+    card->note = parts(view, memory, words, paths, format_bytes, "");
 }
 
 static void gpu_card(struct view *view, const json_t *report, struct view_card *card)
@@ -325,7 +333,7 @@ static void proof_cards(struct view *view, const json_t *report)
     if (fabs(change) < 1e6)
         view->cards[0].value = view_format(view, "%+.1f %%", change);
     if (fabs(low) < 1e6 && fabs(high) < 1e6)
-        view->cards[0].note = view_format(view, "95 %% CI %+.1f, %+.1f", low, high);
+        view->cards[0].note = view_format(view, "95 %% CI %+.1f to %+.1f %%", low, high);
     if (proof)
         view->cards[1].note = view_text(view, proof, "recommendation", "", VIEW_NAME);
     if (blocks < 1e6) {

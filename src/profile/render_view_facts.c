@@ -37,6 +37,9 @@ static void fill_memory(struct view *view, const json_t *report)
                json_get_positive(measured, "footprint_bytes"), "whole process, after the run");
     memory_row(table, "peak", NAN, json_get_positive(measured, "footprint_peak_bytes"),
                "whole process, at its largest");
+    double allocator = json_get_positive(measured, "allocator_peak_bytes");
+    if (!isnan(allocator))
+        memory_row(table, "allocator", NAN, allocator, "the backend's own, the most that was in use");
 }
 
 static void fill_ceilings(struct view *view, const json_t *report)
@@ -130,11 +133,11 @@ static void fill_machine(struct view *view, const json_t *report)
     number_fact(view, t, "memory limit", machine, "memory_limit_bytes", format_bytes);
     text_fact(view, t, "system", machine, "os");
     text_fact(view, t, "GPU", machine, "gpu");
-    number_fact(view, t, "load before the run", host, "load_before", format_number);
-    number_fact(view, t, "load after the run", host, "load_after", format_number);
-    number_fact(view, t, "stolen CPU time", host, "steal_fraction", format_percent);
+    number_fact(view, t, "load average before the run", host, "load_before", format_number);
+    number_fact(view, t, "load average after the run", host, "load_after", format_number);
+    number_fact(view, t, "CPU time withheld (steal)", host, "steal_fraction", format_percent);
     number_fact(view, t, "change of swap", host, "swap_change_bytes", format_bytes);
-    number_fact(view, t, "major faults", host, "major_faults", whole);
+    number_fact(view, t, "page faults from the disk", host, "major_faults", whole);
     number_fact(view, t, "temperature, °C", host, "temperature_c", format_number);
     number_fact(view, t, "frequency, MHz", host, "frequency_mhz", whole);
     number_fact(view, t, "power, W", host, "power_w", format_number);
@@ -150,15 +153,15 @@ static void fill_flags(struct view *view, const json_t *report)
     text_fact(view, t, "quantization", model, "quantization");
     number_fact(view, t, "parameters", model, "parameters", format_count);
     number_fact(view, t, "weights", model, "weight_bytes", format_bytes);
-    number_fact(view, t, "vocabulary", model, "vocab", whole);
+    number_fact(view, t, "vocabulary, tokens", model, "vocab", whole);
     text_fact(view, t, "revision", model, "revision");
     text_fact(view, t, "SHA-256", model, "sha256");
     text_fact(view, t, "backend", flags, "backend");
     text_fact(view, t, "instructions", flags, "isa");
     text_fact(view, t, "adapter", flags, "adapter");
     number_fact(view, t, "threads", flags, "threads", whole);
-    number_fact(view, t, "context", flags, "context", whole);
-    number_fact(view, t, "prefill chunk", flags, "prefill_chunk", whole);
+    number_fact(view, t, "context, tokens", flags, "context", whole);
+    number_fact(view, t, "prefill chunk, tokens", flags, "prefill_chunk", whole);
     number_fact(view, t, "KV cache, bits", flags, "kv_bits", whole);
     number_fact(view, t, "sequences at most", flags, "max_sequences", whole);
     if (json_is_boolean(json_get(flags, "precise")))

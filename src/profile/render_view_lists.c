@@ -61,7 +61,7 @@ static const char *best_sentence(struct view *view, const json_t *report)
         return "";
     return view->quick ? "No configuration was shown to be really better than the baseline (quick mode: "
                          "indicative)."
-                       : "No configuration is really better than the baseline.";
+                       : "No configuration was shown to be really better than the baseline.";
 }
 
 /* ---- analysis ---- */
@@ -209,19 +209,20 @@ static void fill_method(struct view *view, const json_t *report)
     const json_t *protocol = json_get(report, "protocol");
     double repeats = json_get_positive(protocol, "repeats"), warmups = json_get_positive(protocol, "warmups");
     bool proof = json_get_is(report, "kind", "prove");
+    char a[FORMAT_MAX], b[FORMAT_MAX];
     if (proof && !isnan(repeats))
         view_line(method,
                   view_format(view,
-                              "%.6g blocks of A B B A: the baseline and what is tried, in turn. Every block "
+                              "%s of A B B A: the baseline (A) and what is tried (B), in turn. Every block "
                               "has processes of its own, each warmed up with a run of the same shape that "
                               "does not count; the two pairs of a block count as one.",
-                              repeats));
+                              format_of(a, repeats, "block")));
     if (!proof && !isnan(repeats) && !isnan(warmups))
         view_line(method, view_format(view,
-                                      "%.6g repeats of each test after %.6g warm-up of the same shape, which "
-                                      "does not count. Headlines are medians; tables show mean ± standard "
-                                      "deviation of the repeats that ended well.",
-                                      repeats, warmups));
+                                      "%s of each test after %s of the same shape, not counted. Headlines "
+                                      "are medians; tables show mean ± standard deviation of the repeats "
+                                      "that ended well.",
+                                      format_of(a, repeats, "repeat"), format_of(b, warmups, "warm-up")));
     if (json_get_object(report, "target"))
         view_line(method, "The target is a black box: times are those its client sees, tokens are counted by "
                           "its usage figures or by the tokenizer, never by chunks.");
@@ -231,13 +232,16 @@ static void fill_method(struct view *view, const json_t *report)
     if (json_get_bool(protocol, "cold_prompts", false))
         view_line(method, "Prompts are cold: no two begin alike, and a run that got cached tokens does not "
                           "count.");
-    view_line(method, "decode tok/s = (generated - 1) / (last token - first token); TTFT = first token - "
-                      "request; ITL = gaps between tokens; MBU = bytes read per token / time per token / "
-                      "bandwidth probed beside it; MFU = arithmetic of the prefill / time / measured peak.");
+    view_line(method, "decode tok/s = (generated - 1) / (last token - first token); TTFT (time to first "
+                      "token) = first token - request; ITL (inter-token latency) = gaps between tokens; MBU "
+                      "(memory bandwidth utilisation) = bytes read per token / time per token / bandwidth "
+                      "probed beside it; MFU (compute utilisation) = arithmetic of the prefill / time / "
+                      "measured peak; CV = standard deviation / mean.");
     if (json_get_count(report, "configurations") || json_get_count(report, "comparison.models"))
         view_line(method,
-                  "Configurations and models are measured in turn (A B B A). Faster or slower is said "
-                  "only where the 95 % interval of the paired ratios lies wholly outside ±2%.");
+                  "Configurations and models are measured in turn with the baseline or the first model (A B "
+                  "B A). Faster or slower is said only where the 95 % confidence interval (CI) of the paired "
+                  "ratios lies wholly outside ±2 %.");
 }
 
 void view_fill_lists(struct view *view, const json_t *report)

@@ -151,7 +151,7 @@ static void fill_tests(struct view *view, const json_t *report)
 {
     static const char *const prompts[] = {"prompt",  "in",      "out",         "tok/s", "decode tok/s",
                                           "prefill", "TTFT ms", "ITL p50/p99", "runs"};
-    static const char *const speeds[] = {"test", "tok/s",   "CV",  "reads GB/s", "ceiling",
+    static const char *const speeds[] = {"test", "tok/s",   "CV",  "reads GB/s", "of GB/s",
                                          "MBU",  "GFLOP/s", "MFU", "runs"};
     table_init(&view->tables[VIEW_PROMPTS], "LrrrrrrrL");
     table_init(&view->tables[VIEW_SPEED], "LrrrrrrrL");
@@ -194,7 +194,7 @@ static void configuration_row(struct view *view, struct table *table, const json
 
 static void fill_configurations(struct view *view, const json_t *report)
 {
-    static const char *const names[] = {"configuration", "temp/max",         "figure", "baseline",
+    static const char *const names[] = {"configuration", "temp/tok",         "figure", "baseline",
                                         "here",          "change [95 % CI]", "verdict"};
     struct table *table = &view->tables[VIEW_CONFIGURATIONS];
     table_init(table, "LrlrrrL");
@@ -288,11 +288,13 @@ static void fill_sensors(struct view *view, const json_t *report)
         if (!shown(view, VIEW_SENSORS))
             continue;
         const char *unit = view_text(view, item, "unit", "-", 12);
+        bool in_cells =
+            strcmp(unit, "bytes") == 0 || strcmp(unit, "fraction") == 0 || strcmp(unit, "share") == 0;
         text_cell(table, view, item, "label");
         sensor_cell(table, json_get_number(item, "min"), unit);
         sensor_cell(table, json_get_number(item, "mean"), unit);
         sensor_cell(table, json_get_number(item, "max"), unit);
-        table_cell(table, "%s", unit);
+        table_cell(table, "%s", in_cells ? "" : unit);
         text_cell(table, view, item, "source");
         if (json_get_array(item, "values"))
             text_cell(table, view, item, "quality");

@@ -4,12 +4,13 @@
  */
 #include "profile/request.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "profile/configuration.h"
 #include "profile/json_put.h"
 
-enum { MAX_THREADS = 1024, MAX_CONTEXT = 1 << 24, MAX_CHUNK = 65536 };
+enum { MAX_THREADS = 1024, MAX_CONTEXT = 1 << 24, MAX_CHUNK = 65536, MAX_BACKEND_BYTES = 32 };
 
 static const char key_prefix[] = "LLMIND_TARGET_";
 
@@ -175,16 +176,56 @@ static int read_target(const struct reader *reader, const json_t *value, struct 
     return status || out->target_url ? status : wrong(&inner, "url", "the address of a server");
 }
 
+/* {"model": "a", "backend": "mlx"} */
+static int read_model_object(const struct reader *reader, const json_t *value, struct profile_model *out)
+{
+    struct reader inner = {reader->arena, reader->error, "models."};
+    const char *key;
+    json_t *member;
+    int status = 0;
+    json_object_foreach((json_t *)(uintptr_t)value, key, member) {
+        if (strcmp(key, "model") == 0)
+            status = read_text(&inner, member, key, REQUEST_MAX_NAME_BYTES, &out->name);
+        else if (strcmp(key, "backend") != 0)
+            status = unknown(&inner, key, "model, backend");
+        else if (!json_is_null(member))
+            status = read_text(&inner, member, key, MAX_BACKEND_BYTES, &out->backend);
+        if (status)
+            return status;
+    }
+    if (!out->name)
+        return wrong(&inner, "model", "a text that is not empty");
+    if (!out->backend)
+        return 0;
+    size_t bytes = strlen(out->name) + strlen(out->backend) + sizeof " ()";
+    char *label = arena_alloc(reader->arena, bytes, 1);
+    if (!label)
+        return error_memory(reader->error, "a profiling request", bytes);
+    snprintf(label, bytes, "%s (%s)", out->name, out->backend);
+    out->label = label;
+    return 0;
+}
+
 static int read_models(const struct reader *reader, const json_t *value, struct profile_request *out)
 {
-    const char *names[REQUEST_MAX_MODELS];
+    size_t n = json_array_size(value);
     if (out->n_models)
         return error_set(reader->error, ERROR_INVALID, "models: model_name names a model already");
-    int status = read_texts(reader, value, "models", REQUEST_MAX_NAME_BYTES, names, REQUEST_MAX_MODELS,
-                            &out->n_models);
-    for (size_t i = 0; !status && i < out->n_models; i++)
-        out->models[i].name = names[i];
-    return status;
+    if (!json_is_array(value))
+        return wrong(reader, "models", "an array of texts, or of objects {model, backend}");
+    if (n > REQUEST_MAX_MODELS)
+        return error_set(reader->error, ERROR_INVALID, "models: %zu are too many (at most %d)", n,
+                         REQUEST_MAX_MODELS);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(value, i);
+        int status = json_is_object(item)
+                         ? read_model_object(reader, item, &out->models[i])
+                         : read_text(reader, item, "models", REQUEST_MAX_NAME_BYTES, &out->models[i].name);
+        if (status)
+            return status;
+    }
+    out->n_models = n;
+    return 0;
 }
 
 static int read_model_name(const struct reader *reader, const json_t *value, struct profile_request *out)
@@ -360,6 +401,24 @@ static void put_u32(json_t *o, const char *key, uint32_t value)
         json_put_integer(o, key, value);
 }
 
+/* Of one model, whose own backend is then the run's. */
+static bool is_single(const struct profile_request *request)
+{
+    return request->kind != PROFILE_COMPARE && request->n_models == 1;
+}
+
+static json_t *models_json(const struct profile_request *request)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < request->n_models; i++) {
+        const struct profile_model *model = &request->models[i];
+        json_array_append_new(
+            array, model->backend ? json_pack("{s:s, s:s}", "model", model->name, "backend", model->backend)
+                                  : json_string(model->name));
+    }
+    return array;
+}
+
 static json_t *knobs_json(const struct profile_request *request)
 {
     json_t *o = json_object();
@@ -369,7 +428,8 @@ static json_t *knobs_json(const struct profile_request *request)
     put_u32(o, "prefill_chunk", request->knobs.prefill_chunk);
     put_u32(o, "prompt_lookup", request->knobs.prompt_lookup);
     put_text(o, "isa", request->knobs.isa);
-    put_text(o, "backend", request->knobs.backend);
+    const char *own = is_single(request) ? request->models[0].backend : NULL;
+    put_text(o, "backend", own ? own : request->knobs.backend);
     if (request->knobs.precise >= 0)
         json_put_bool(o, "precise", request->knobs.precise);
     return o;
@@ -400,14 +460,11 @@ static json_t *proves_json(const struct profile_request *request)
 json_t *profile_request_json(const struct profile_request *request)
 {
     json_t *o = json_object(), *knobs = knobs_json(request);
-    const char *names[REQUEST_MAX_MODELS];
     put_text(o, "kind", profile_kind_name(request->kind));
-    for (size_t i = 0; i < request->n_models; i++)
-        names[i] = request->models[i].name;
-    if (request->kind != PROFILE_COMPARE && request->n_models == 1)
-        put_text(o, "model_name", names[0]);
+    if (is_single(request))
+        put_text(o, "model_name", request->models[0].name);
     else if (request->n_models)
-        put_texts(o, "models", names, request->n_models);
+        json_object_set_new(o, "models", models_json(request));
     json_put_bool(o, "quick_mode", request->quick);
     put_u32(o, "repeats", request->repeats);
     if (request->n_prompts)
@@ -428,14 +485,21 @@ json_t *profile_request_json(const struct profile_request *request)
     return o;
 }
 
+const char *profile_model_label(const struct profile_model *model)
+{
+    return model->label ? model->label : model->name;
+}
+
 struct engine_options profile_request_engine(const struct profile_request *request, size_t i)
 {
     static const struct profile_model none = {0};
     const struct profile_model *model = i < request->n_models ? &request->models[i] : &none;
+    const char *knob = request->knobs.backend;
     return (struct engine_options){.model = model->path,
                                    .adapter = model->adapter,
-                                   .backend =
-                                       request->knobs.backend ? request->knobs.backend : model->backend,
+                                   .backend = model->backend ? model->backend
+                                              : knob         ? knob
+                                                             : model->served_backend,
                                    .isa = request->knobs.isa,
                                    .n_threads = request->knobs.threads,
                                    .context = request->knobs.context,

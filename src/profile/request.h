@@ -14,12 +14,13 @@
  *    "proves": {"run_id": "...", "recommendation": "threads=2", "file_bytes": 14600000 | null,
  *               "adapter": "tuned" | null} | null}
  *
- * Every member may be missing or null; trace is then true, every other switch false. `proves` belongs to the
- * kind "prove", and to that alone (prove.h): what is tried, for which run, how large that run's model
- * was, and which adapter it had; repeats are then the blocks, at least 5. The API key itself is never in it:
- * key_env names a variable of this process whose name begins with LLMIND_TARGET_, so that no request can have
- * another secret sent somewhere. allow_local (loopback and private addresses) is for the command line: HTTP
- * refuses it unless the server was told otherwise.
+ * One of several models may be an object, {"model": "a", "backend": "mlx"}: on that backend, whatever the
+ * others run on. Every member may be missing or null; trace is then true, every other switch false. `proves`
+ * belongs to the kind "prove", and to that alone (prove.h): what is tried, for which run, how large that
+ * run's model was, and which adapter it had; repeats are then the blocks, at least 5. The API key itself is
+ * never in it: key_env names a variable of this process whose name begins with LLMIND_TARGET_, so that no
+ * request can have another secret sent somewhere. allow_local (loopback and private addresses) is for the
+ * command line: HTTP refuses it unless the server was told otherwise.
  */
 #ifndef LLMIND_PROFILE_REQUEST_H
 #define LLMIND_PROFILE_REQUEST_H
@@ -54,7 +55,9 @@ struct profile_model {
     /* Folder of the LoRA adapter that it is run with; NULL: none. Whoever resolves names knows it; the JSON
      * form never has it, so that no request names a folder, and no path is stored. */
     const char *adapter;
-    const char *backend; /* that it is served by, which a knob overrules; NULL: the usual one */
+    const char *served_backend; /* that it is served by, which a knob overrules; NULL: the usual one */
+    const char *backend;        /* asked for with this model alone, which overrules both; NULL: not asked */
+    const char *label;          /* name and that backend; NULL: the name does */
 };
 
 /* Strings belong to the arena they were read into. */
@@ -91,6 +94,8 @@ int profile_request_read(const json_t *json, struct arena *arena, struct profile
                          struct error *error);
 /* "profile", "compare", "prove". */
 const char *profile_kind_name(enum profile_kind kind);
+/* What it is called beside others: "builtin", "builtin (mlx)". Borrowed. */
+const char *profile_model_label(const struct profile_model *model);
 /* The JSON form; a new reference, NULL when memory is short. Reading it gives the same request. */
 json_t *profile_request_json(const struct profile_request *request);
 /* Engine options of the baseline for models[i], with room for one sequence; strings are borrowed from the

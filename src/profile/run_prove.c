@@ -27,8 +27,8 @@ static int check_adapter(const struct run *run, struct error *error)
     if (then && now ? strcmp(then, now) == 0 : then == now)
         return 0;
     return error_set(error, ERROR_INVALID,
-                     "the run measured its model %s, and now it would be measured %s: start this program as "
-                     "then (--adapter), or profile the model again",
+                     "the run measured its model %s, and now it would be measured %s: start this program, or "
+                     "load the model, as then (--adapter), or profile the model again",
                      words(then, was), words(now, is));
 }
 

@@ -166,6 +166,12 @@ static json_t *memory_json(const struct run *run)
     put_known(measured, "anonymous_bytes", memory->known, memory->anonymous_bytes, untold);
     put_known(measured, "footprint_bytes", memory->known, memory->footprint_bytes, untold);
     put_known(measured, "footprint_peak_bytes", memory->known, memory->footprint_peak_bytes, untold);
+    bool own = memory->known && memory->allocator_peak_bytes;
+    const char *none =
+        memory->known ? "this backend takes its memory from the system, or nothing was computed" : untold;
+    put_known(measured, "allocator_active_bytes", own, memory->allocator_active_bytes, none);
+    put_known(measured, "allocator_peak_bytes", own, memory->allocator_peak_bytes, none);
+    put_known(measured, "allocator_cache_bytes", own, memory->allocator_cache_bytes, none);
     json_put_integer(o, "kv_bytes_per_token",
                      (uint64_t)json_integer_value(json_get(run->lab_info, "kv_bytes_per_token")));
     json_object_set_new(o, "predicted", predicted);

@@ -72,8 +72,9 @@ static void put_mfu(json_t *o, const struct run *run, const struct run_test *tes
     if (mfu > MFU_LIMIT) {
         snprintf(
             refused, sizeof refused,
-            "refused: %.0f %% of the measured arithmetic peak, and up to %.0f %% is taken for noise; the "
-            "operations are counted wrongly, or the host's speed changed after the peak was measured",
+            "refused: %.0f %% of the measured arithmetic peak, and up to %.0f %% is taken for noise; "
+            "probably the operations are counted wrongly, or the host's speed changed after the peak was "
+            "measured",
             100 * mfu, 100 * MFU_LIMIT);
         reason = refused;
         mfu = NAN;

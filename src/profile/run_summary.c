@@ -66,14 +66,13 @@ static void refuse_mbu(struct run_test *test)
         snprintf(
             test->mbu_reason, sizeof test->mbu_reason,
             "not told: the weights are one to two times as large as the last-level cache, so that part of "
-            "them is read from there, and the probe gives the ceiling of neither cache nor memory");
+            "them may be read from there, and the probe gives the ceiling of neither cache nor memory");
         stats_compute(NULL, 0, &test->mbu);
     } else if (test->mbu.median > MBU_LIMIT) {
-        snprintf(
-            test->mbu_reason, sizeof test->mbu_reason,
-            "refused: %.0f %% of the probed ceiling, and up to %.0f %% is taken for noise; the bytes are "
-            "counted wrongly, or the host's bandwidth changed between probe and run",
-            100 * test->mbu.median, 100 * MBU_LIMIT);
+        snprintf(test->mbu_reason, sizeof test->mbu_reason,
+                 "refused: %.0f %% of the probed ceiling, and up to %.0f %% is taken for noise; probably the "
+                 "bytes are counted wrongly, or the host's bandwidth changed between probe and run",
+                 100 * test->mbu.median, 100 * MBU_LIMIT);
         stats_compute(NULL, 0, &test->mbu);
     }
 }
@@ -185,10 +184,10 @@ void run_quality(const struct run *run, char *out, size_t capacity)
     double steal = host_steal(&run->host_before, &run->host_after);
     if (isnan(steal))
         append(out, capacity,
-               "CPU time taken by the hypervisor (steal) is unknown: neighbours may have taken some");
+               "CPU time withheld by the hypervisor (steal) is unknown: there may have been some");
     else if (steal >= 0.05) {
         snprintf(part, sizeof part,
-                 "the hypervisor gave %s of the CPU time to others: not comparable with other runs",
+                 "the hypervisor withheld %s of the CPU time (steal): not comparable with other runs",
                  format_percent(number, steal));
         append(out, capacity, part);
     }

@@ -78,16 +78,16 @@ void two_term_fit(const struct two_term_point *points, size_t n, double ceiling_
         refuse(out, "decoding did not become slower with depth: the bytes do not show in the time");
     else if (gbps > 1.05 * ceiling_gbps)
         refuse(out,
-               "the line is flatter than the measured bandwidth allows: noise is larger than the effect of "
-               "the depth");
+               "the line is flatter than the measured bandwidth allows: noise is probably larger than the "
+               "effect of the depth");
     else if (error > 0.5 * quickest)
         refuse(
             out,
             "the repeats spread too much: where the line meets zero bytes is uncertain by more than half of "
             "a step");
     else if (fixed < 0)
-        refuse(out, "the time grows faster with depth than bytes explain (attention costs more per byte than "
-                    "weights do), so the fixed part cannot be told apart");
+        refuse(out, "the time grows faster with depth than bytes explain (attention probably costs more per "
+                    "byte than weights do), so the fixed part cannot be told apart");
     else {
         out->bandwidth_gbps = gbps;
         out->fixed_ms = fixed;

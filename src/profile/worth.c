@@ -20,8 +20,9 @@ static int judge(const json_t *answer, bool forced, const char *overrule, char *
                       : error_set(error, ERROR_UNSUPPORTED, "not fetched: %s (%s fetches it all the same)",
                                   reason, overrule);
     }
-    snprintf(note, WORTH_NOTE, "%s, %s: needs %s of memory, %s", json_get_text(answer, "architecture", "?"),
-             json_get_text(answer, "quantization", "?"), format_bytes(a, total),
+    snprintf(note, WORTH_NOTE, "%s, %s: needs about %s of memory, %s",
+             json_get_text(answer, "architecture", "?"), json_get_text(answer, "quantization", "?"),
+             format_bytes(a, total),
              !fits                                        ? "does not fit"
              : json_get_is(answer, "memory.fit", "tight") ? "fits, but tightly"
              : json_get_is(answer, "memory.fit", "fits")  ? "fits"
@@ -29,8 +30,8 @@ static int judge(const json_t *answer, bool forced, const char *overrule, char *
     if (fits || forced)
         return 0;
     return error_set(error, ERROR_LIMIT,
-                     "not fetched: it needs %s of memory and %s are available here (%s fetches it all the "
-                     "same)",
+                     "not fetched: it needs about %s of memory and %s are available here (%s fetches it all "
+                     "the same)",
                      format_bytes(a, total), format_bytes(b, available), overrule);
 }
 

@@ -15,6 +15,8 @@
 
 enum { MAX_NAME = 512, MAX_MODELS = 10000 };
 
+static const char MODEL_FILE[] = "config.json", ADAPTER_FILE[] = "adapter_config.json";
+
 int catalog_name_is_safe(const char *name)
 {
     size_t length = strnlen(name, MAX_NAME + 1);
@@ -33,10 +35,15 @@ int catalog_name_is_safe(const char *name)
     }
 }
 
+static bool has_file(const char *folder, const char *name)
+{
+    char file[PATH_MAX];
+    return file_join(file, sizeof file, folder, name, NULL) == 0 && file_exists(file);
+}
+
 bool catalog_is_model(const char *folder)
 {
-    char config[PATH_MAX];
-    return file_join(config, sizeof config, folder, "config.json", NULL) == 0 && file_exists(config);
+    return has_file(folder, MODEL_FILE);
 }
 
 int catalog_copy_path(char *out, size_t capacity, const char *path, struct error *error)
@@ -249,7 +256,7 @@ int catalog_scan(struct catalog *catalog, struct error *error)
 /* ---- one name ---- */
 
 struct lookup {
-    const char *name;
+    const char *name, *file; /* a folder of this name that has this file */
     char *path;
     size_t capacity;
 };
@@ -259,7 +266,7 @@ static int look_in_folder(void *context, const char *folder, const char *source,
     (void)source;
     const struct lookup *lookup = context;
     char path[PATH_MAX];
-    if (file_join(path, sizeof path, folder, lookup->name, NULL) || !catalog_is_model(path))
+    if (file_join(path, sizeof path, folder, lookup->name, NULL) || !has_file(path, lookup->file))
         return 1;
     return catalog_copy_path(lookup->path, lookup->capacity, path, error);
 }
@@ -317,7 +324,7 @@ static int find(const char *name, char *path, size_t capacity, struct error *err
         return error_set(error, ERROR_NOT_FOUND,
                          "'%s' is not a model name; 'llmind list' and GET /v1/models show what is there",
                          name);
-    struct lookup lookup = {name, path, capacity};
+    struct lookup lookup = {name, MODEL_FILE, path, capacity};
     int status = each_model_folder(look_in_folder, &lookup, error);
     return status == 1 ? catalog_hub_find(name, path, capacity, error) : status;
 }
@@ -344,4 +351,51 @@ int catalog_resolve(const char *model, char *path, size_t capacity, struct error
         add_places(error);
     }
     return status;
+}
+
+/* ---- adapters ---- */
+
+struct nearest {
+    const char *wanted;
+    char found[NAME_MAX + 1]; /* "": nothing near so far */
+};
+
+static int keep_nearest(void *context, const char *name, const char *path, struct error *error)
+{
+    (void)error;
+    struct nearest *nearest = context;
+    const char *const candidates[] = {name, nearest->found};
+    if (!has_file(path, ADAPTER_FILE))
+        return 0;
+    if (near_name(nearest->wanted, candidates, nearest->found[0] ? 2 : 1) == name)
+        snprintf(nearest->found, sizeof nearest->found, "%s", name);
+    return 0;
+}
+
+static int look_for_near(void *context, const char *folder, const char *source, struct error *error)
+{
+    (void)source;
+    int status = catalog_each_folder(folder, keep_nearest, context, error);
+    return status ? status : 1;
+}
+
+/* No folders in it, either. */
+static int no_adapter(const char *name, struct error *error)
+{
+    struct nearest nearest = {.wanted = name};
+    each_model_folder(look_for_near, &nearest, NULL);
+    if (nearest.found[0])
+        return error_set(error, ERROR_NOT_FOUND, "there is no adapter '%s'; did you mean '%s'?", name,
+                         nearest.found);
+    return error_set(error, ERROR_NOT_FOUND,
+                     "there is no adapter '%s': its folder, as mlx_lm.lora writes it, belongs in 'models' "
+                     "in the data folder, or in a folder that LLMIND_MODEL_PATH names",
+                     name);
+}
+
+int catalog_find_adapter(const char *name, char *path, size_t capacity, struct error *error)
+{
+    struct lookup lookup = {name, ADAPTER_FILE, path, capacity};
+    int status = catalog_name_is_safe(name) ? each_model_folder(look_in_folder, &lookup, error) : 1;
+    return status == 1 ? no_adapter(name, error) : status;
 }

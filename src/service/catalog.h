@@ -40,6 +40,11 @@ int catalog_add_served(struct catalog *catalog, const char *name, const char *pa
  * what was looked for and which name is near, and no folder: clients of the server read it. */
 int catalog_find(const char *name, char *path, size_t capacity, struct error *error);
 
+/* The same for a LoRA adapter (model/adapter.h): a folder with an adapter_config.json among the models, which
+ * are those in <data>/models and in the folders of $LLMIND_MODEL_PATH; the Hugging Face cache is not looked
+ * into. ERROR_NOT_FOUND as above. */
+int catalog_find_adapter(const char *name, char *path, size_t capacity, struct error *error);
+
 /* As catalog_find, and a folder with a config.json is taken too: what the command line means by MODEL.
  * ERROR_NOT_FOUND also says where was looked. */
 int catalog_resolve(const char *model, char *path, size_t capacity, struct error *error);

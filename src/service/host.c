@@ -103,6 +103,19 @@ static int copy_word(char *out, size_t capacity, const char *word, const char *w
     return 0;
 }
 
+/* The last part of a folder's path, for names in answers: no path leaves the program. */
+static const char *folder_name(const char *path, size_t *length)
+{
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/')
+        begin--;
+    *length = end - begin;
+    return path + begin;
+}
+
 /* Finds the folder of a name; the default model, which may be any folder, goes by its own name. */
 static int find_model(const struct model_host *host, const char *model, struct host_wish *wish,
                       struct error *error)
@@ -163,6 +176,9 @@ static int apply(struct host_wish *wish, const struct host_load_options *options
     }
     if (options->isa && !status)
         status = copy_word(wish->isa, sizeof wish->isa, options->isa, "isa", error);
+    if (options->adapter && !status)
+        status =
+            copy_word(wish->adapter, sizeof wish->adapter, options->adapter, "the adapter's folder", error);
     return status;
 }
 
@@ -291,6 +307,16 @@ int host_find_served(struct model_host *host, const char *path, char *adapter, s
     return status;
 }
 
+int host_find_adapter(const struct model_host *host, const char *name, char *path, size_t path_bytes,
+                      struct error *error)
+{
+    size_t length;
+    const char *folder = host->standard.adapter, *own = folder_name(folder, &length);
+    if (length && strlen(name) == length && memcmp(name, own, length) == 0)
+        return copy_word(path, path_bytes, folder, "the adapter's folder", error);
+    return catalog_find_adapter(name, path, path_bytes, error);
+}
+
 void host_share(struct model_host *host, const struct host_lease *held, struct host_lease *lease)
 {
     struct host_loaded *loaded = held->loaded;
@@ -371,19 +397,6 @@ int host_unload(struct model_host *host, uint32_t wait_ms, struct error *error)
 }
 
 /* ---- opening and closing ---- */
-
-/* The last part of a folder's path, for names in answers: no path leaves the program. */
-static const char *folder_name(const char *path, size_t *length)
-{
-    size_t end = strlen(path);
-    while (end > 1 && path[end - 1] == '/')
-        end--;
-    size_t begin = end;
-    while (begin > 0 && path[begin - 1] != '/')
-        begin--;
-    *length = end - begin;
-    return path + begin;
-}
 
 static int set_default(struct host_wish *standard, const char *model, struct error *error)
 {

@@ -94,13 +94,19 @@ int host_find(struct model_host *host, const char *model, char *name, size_t nam
 int host_find_served(struct model_host *host, const char *path, char *adapter, size_t adapter_bytes,
                      char *backend, size_t backend_bytes, struct error *error);
 
+/* The folder of an adapter by its name: the catalogue's (catalog_find_adapter), or, of the one that the host
+ * was opened with, the last part of its folder's path. ERROR_NOT_FOUND, ERROR_LIMIT. */
+int host_find_adapter(const struct model_host *host, const char *name, char *path, size_t path_bytes,
+                      struct error *error);
+
 /* Options a load may change for this model; 0 / NULL / -1: as at the start. */
 struct host_load_options {
     uint32_t n_threads, context, max_sequences, prefill_chunk, kv_bits;
     const char *backend; /* another one than before: isa is the best one again, unless it is given, too */
     const char *isa;
-    int precise;       /* -1, 0, 1 */
-    int prompt_lookup; /* -1: as at the start; 0: none */
+    const char *adapter; /* its folder; "": none */
+    int precise;         /* -1, 0, 1 */
+    int prompt_lookup;   /* -1: as at the start; 0: none */
 };
 /* Loads (again, when the options differ). unload_current: false refuses (ERROR_BUSY) while another is loaded
  * and both do not fit. */

@@ -21,11 +21,17 @@ enum { FIRST_PAUSE_S = 1, LONGEST_PAUSE_S = 30 };
 
 /* ---- failed starts ---- */
 
-static void count_failed_start(struct model_host *host, const char *path)
+static bool failed_before(const struct model_host *host, const struct host_wish *wish)
 {
-    if (strcmp(host->failed_path, path) != 0)
+    return strcmp(host->failed_path, wish->path) == 0 && strcmp(host->failed_adapter, wish->adapter) == 0;
+}
+
+static void count_failed_start(struct model_host *host, const struct host_wish *wish)
+{
+    if (!failed_before(host, wish))
         host->failed_starts = 0;
-    snprintf(host->failed_path, sizeof host->failed_path, "%s", path);
+    snprintf(host->failed_path, sizeof host->failed_path, "%s", wish->path);
+    snprintf(host->failed_adapter, sizeof host->failed_adapter, "%s", wish->adapter);
     host->failed_starts++;
     uint64_t pause_s = 0;
     if (host->failed_starts > 1) {
@@ -40,7 +46,7 @@ static void count_failed_start(struct model_host *host, const char *path)
 int host_check_failures(struct model_host *host, const struct host_wish *wish, struct error *error)
 {
     uint64_t now = clock_now_ns();
-    if (host->failed_starts < 2 || now >= host->not_before_ns || strcmp(host->failed_path, wish->path) != 0)
+    if (host->failed_starts < 2 || now >= host->not_before_ns || !failed_before(host, wish))
         return 0;
     uint64_t seconds = (host->not_before_ns - now + NS_PER_S - 1) / NS_PER_S;
     return error_set(error, ERROR_BUSY,
@@ -90,7 +96,7 @@ void host_notice_death(struct model_host *host, struct host_loaded **gone)
     if (stats.generated_tokens)
         host->failed_starts = 0;
     else
-        count_failed_start(host, host->current->wish.path);
+        count_failed_start(host, &host->current->wish);
     log_event(LOG_LEVEL_ERROR, "worker died", "model=%s reason=%s", host->current->wish.name, error.message);
     struct host_loaded *dead = host->current;
     if (host_detach(host, dead))
@@ -204,7 +210,7 @@ static int load(struct model_host *host, const struct host_wish *wish, struct er
         status = error_set(&reason, ERROR_CANCELLED, "the server is stopping");
     } else if (status == ERROR_IO) {
         note_failure(host, &reason);
-        count_failed_start(host, wish->path);
+        count_failed_start(host, wish);
     }
     pthread_mutex_unlock(&host->lock);
     if (!status) {

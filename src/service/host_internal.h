@@ -23,7 +23,7 @@ enum { HOST_NAME_BYTES = 256, HOST_PATH_BYTES = 4096, HOST_WORD_BYTES = 64 };
 struct host_wish {
     char name[HOST_NAME_BYTES], path[HOST_PATH_BYTES];
     char backend[HOST_WORD_BYTES], isa[HOST_WORD_BYTES];
-    char adapter[HOST_PATH_BYTES]; /* of the default model only */
+    char adapter[HOST_PATH_BYTES]; /* the default model's from the start, any other's only by a load */
     struct engine_options options; /* its strings are NULL: host_wish_options points them at the above */
 };
 
@@ -76,10 +76,10 @@ struct model_host {
     uint32_t n_leases;       /* of all, also of workers that died */
     uint64_t loads, failures;
     char last_failure[512];
-    /* Starts in a row that came to nothing, of the model at failed_path. */
+    /* Starts in a row that came to nothing, of the model at failed_path with that adapter. */
     uint32_t failed_starts;
     uint64_t not_before_ns;
-    char failed_path[HOST_PATH_BYTES];
+    char failed_path[HOST_PATH_BYTES], failed_adapter[HOST_PATH_BYTES];
 };
 
 /* host.c. The lock is held by callers. */

@@ -47,13 +47,27 @@ static void put_info(struct figures *figures, json_t *root, const struct host_st
     figures_time(figures, model, "loaded_at", state->loaded_unix);
 }
 
+static void put_allocator(struct figures *figures, json_t *root, const struct engine_stats *stats)
+{
+    if (!stats->allocator_peak_bytes) {
+        figures_null(figures, root, "allocator",
+                     "this backend takes its memory from the system, or has not computed yet");
+        return;
+    }
+    json_t *allocator = figures_object(figures, root, "allocator");
+    figures_count(figures, allocator, "active_bytes", stats->allocator_active_bytes);
+    figures_count(figures, allocator, "peak_bytes", stats->allocator_peak_bytes);
+    figures_count(figures, allocator, "cache_bytes", stats->allocator_cache_bytes);
+}
+
 void performance_put_model(struct figures *figures, json_t *root, const struct host_state *state)
 {
     const struct engine_stats *stats = &state->stats;
     figures_text(figures, root, "phase", phase_name(state->phase), "");
     figures_count(figures, root, "waiting_for_model", state->waiting);
     if (!state->has_info) {
-        static const char *const names[] = {"model", "active_sequences", "queued_requests", "kv"};
+        static const char *const names[] = {"model", "active_sequences", "queued_requests", "kv",
+                                            "allocator"};
         const char *reason = state->phase == HOST_EMPTY ? NO_MODEL : "the model is being loaded";
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             figures_null(figures, root, names[i], reason);
@@ -68,6 +82,7 @@ void performance_put_model(struct figures *figures, json_t *root, const struct h
     figures_count(figures, kv, "pages_cached", stats->pages_cached);
     figures_count(figures, kv, "bytes", stats->kv_bytes);
     figures_count(figures, kv, "used_bytes", stats->kv_used_bytes);
+    put_allocator(figures, root, stats);
 }
 
 /* ---- memory ---- */

@@ -178,6 +178,9 @@ void protocol_put_stats(struct buffer *out, const struct engine_stats *stats,
     wire_put_u64(out, stats->kv_bytes);
     wire_put_u64(out, stats->scratch_bytes);
     wire_put_u64(out, stats->kv_used_bytes);
+    wire_put_u64(out, stats->allocator_active_bytes);
+    wire_put_u64(out, stats->allocator_peak_bytes);
+    wire_put_u64(out, stats->allocator_cache_bytes);
     wire_put_u8(out, memory->known);
     wire_put_u64(out, memory->resident_bytes);
     wire_put_u64(out, memory->resident_peak_bytes);
@@ -210,6 +213,9 @@ int protocol_get_stats(struct wire *in, struct engine_stats *stats, struct memor
     stats->kv_bytes = wire_u64(in);
     stats->scratch_bytes = wire_u64(in);
     stats->kv_used_bytes = wire_u64(in);
+    stats->allocator_active_bytes = wire_u64(in);
+    stats->allocator_peak_bytes = wire_u64(in);
+    stats->allocator_cache_bytes = wire_u64(in);
     memory->known = wire_bool(in);
     memory->resident_bytes = wire_u64(in);
     memory->resident_peak_bytes = wire_u64(in);

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from conftest import BUILTIN, SANITIZED, wait_for
+from lora import write_adapter
 from test_live import chat, endless, valid  # noqa: F401  (a fixture)
 
 
@@ -125,6 +126,8 @@ def test_names_that_are_in_no_list(server, problem, name):
         ({"model": "builtin", "options": {"contxt": 1}}, "contxt"),
         ({"model": "builtin", "options": {"precise": 1}}, "precise"),
         ({"model": "builtin", "options": {"isa": 1}}, "isa"),
+        ({"model": "builtin", "options": {"adapter": ["tuned"]}}, "adapter"),
+        ({"model": "builtin", "options": {"adapter": "x" * 5000}}, "adapter"),
         *(
             ({"model": "builtin", "options": {name: value}}, name)
             for name in ("threads", "context", "max_sequences", "prefill_chunk", "kv_bits")
@@ -157,10 +160,45 @@ def test_another_backend(server):
     question = {"model": "builtin", "messages": [{"role": "user", "content": "What is MBU?"}], "temperature": 0, "max_tokens": 24}
     load(server)
     said = server.post("/v1/chat/completions", question).json()["choices"][0]["message"]["content"]
+    figures = server.get("/api/performance").json()
+    assert figures["allocator"] is None and figures["allocator_reason"]
     loaded = load(server, options={"backend": "mlx", "isa": "cpu"}).json()["model"]
     assert (loaded["backend"], loaded["isa"], loaded["n_threads"]) == ("mlx", "cpu", 1)
     assert server.post("/v1/chat/completions", question).json()["choices"][0]["message"]["content"] == said
+    allocator = server.get("/api/performance").json()["allocator"]
+    assert allocator["peak_bytes"] >= allocator["active_bytes"] >= loaded["weight_bytes"] / 2
+    assert server.metric("llmind_allocator_bytes", kind="active") >= allocator["active_bytes"]
     assert load(server, options={"backend": "cpu"}).json()["model"]["isa"] not in ("cpu", None)
+
+
+def test_an_adapter(start_server, tmp_path, problem):
+    """Loaded with an adapter by its name, until it is loaded without; one that is not there or does not fit changes nothing."""
+    write_adapter(tmp_path / "shelf" / "tuned")
+    write_adapter(tmp_path / "shelf" / "narrow", width=64)  # for another model
+    (tmp_path / "shelf" / "half").mkdir()
+    (tmp_path / "shelf" / "half" / "adapter_config.json").write_text('{"lora_parameters": {"rank": 2, "scale": 2.0}}')
+    server = start_server(env={"LLMIND_MODEL_PATH": str(tmp_path / "shelf")})
+    loaded = load(server, options={"adapter": "tuned"}).json()["model"]
+    assert loaded["adapter"] == "tuned" and loaded["quantization"].endswith("LoRA of rank 2")
+    worker = server.worker_pid
+    assert server.post("/v1/chat/completions", chat()).status_code == 200
+    refused = [
+        ("tund", 404, "did you mean 'tuned'?"), ("nothing-like-this", 404, "mlx_lm.lora"), ("builtin", 404, "no adapter 'builtin'"),
+        ("narrow", 400, "adapters.safetensors"), ("half", 404, "adapters.safetensors"),
+    ]  # fmt: skip
+    for name, status, words in refused:
+        message = problem(load(server, options={"adapter": name}), status, param="adapter")["message"]
+        assert words in message and str(tmp_path) not in message, message
+    problem(load(server, options={"adapter": "tuned", "context": 1 << 24}), 400, param="model")  # the adapter is not to blame
+    assert server.worker_pid == worker  # what was loaded stays
+    assert [model["name"] for model in server.get("/api/models").json()["models"]] == ["builtin"]  # adapters are no models
+    loaded = load(server).json()["model"]
+    assert loaded["adapter"] is None and loaded["adapter_reason"]
+
+
+@pytest.mark.parametrize("name", ["/etc", "../builtin", "a/../../b", "./tuned", "tuned/", "a//b", "..", ".", "a\\b", "/"])
+def test_names_of_adapters_are_not_paths(server, problem, name):
+    problem(load(server, options={"adapter": name}), 400, param="adapter")
 
 
 def test_a_running_answer_is_waited_for(server):

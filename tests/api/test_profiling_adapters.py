@@ -48,6 +48,20 @@ def test_what_is_served_says_its_adapter(adapted, schemas):
         assert "secret-place" not in adapted.get(path).text, path
 
 
+def test_loading_chooses_the_adapter(adapted, problem):
+    """The one of the start has a name, too; an empty name is none."""
+
+    def load(model, **options):
+        return adapted.post("/api/models/load", {"model": model, "options": options})
+
+    assert load("builtin", adapter="").json()["model"]["adapter"] is None
+    assert load("builtin", adapter=NAME).json()["model"]["adapter"] == NAME
+    worker = adapted.worker_pid
+    error = problem(load("other", adapter=NAME), 400, param="adapter")
+    assert "lora_a" in error["message"] and "secret-place" not in error["message"]
+    assert load("builtin").status_code == 200 and adapted.worker_pid == worker
+
+
 def test_a_run_measures_what_is_served(adapted):
     served = profiled(adapted)  # the loaded model
     report = served["report"]
@@ -62,6 +76,14 @@ def test_a_run_measures_what_is_served(adapted):
     other = profiled(adapted, model_name="other", unload_current=True)["report"]
     assert other["flags"]["adapter"] is None and other["flags"]["adapter_reason"]
     assert "LoRA" not in other["model"]["quantization"]
+
+
+def test_a_run_measures_with_the_adapter_of_the_load(start_server, tmp_path):
+    write_adapter(tmp_path / "shelf" / NAME)
+    server = start_server(env={"LLMIND_MODEL_PATH": str(tmp_path / "shelf")})
+    assert server.post("/api/models/load", {"model": "builtin", "options": {"adapter": NAME}}).status_code == 200
+    assert profiled(server)["report"]["flags"]["adapter"] == NAME
+    assert server.get("/api/performance").json()["model"]["adapter"] == NAME
 
 
 def test_an_adapter_that_is_gone_fails_the_run_without_its_path(start_server, tmp_path):

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from conftest import BUILTIN, wait_for
+from lora import write_adapter
 from playwright.sync_api import expect
 
 PATIENCE_MS = 120_000
@@ -12,11 +13,12 @@ PATIENCE_MS = 120_000
 
 @pytest.fixture(scope="module", autouse=True)
 def shelf(server):
-    """Beside the built-in model one that works and one that does not."""
+    """Beside the built-in model one that works and one that does not, and an adapter for the one that works."""
     folder = server.folder / ".local" / "share" / "llmind" / "models"
     shutil.copytree(BUILTIN, folder / "second", ignore=shutil.ignore_patterns("corpus", "train"))
     (folder / "broken").mkdir(parents=True)
     (folder / "broken" / "config.json").write_text('{"model_type": "lla')
+    write_adapter(folder / "tuned")
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +93,30 @@ def test_another_backend(server, page):
         expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
         expect(loaded(page)).to_contain_text(told)
         assert server.get("/api/performance").json()["model"]["backend"] == name
+
+
+def test_an_adapter(server, page):
+    """What is wrong with it is said at its field, and no more once another one is asked for; the card says which is on."""
+    page.goto("/models")
+    dialog = open_dialog(page, "second")
+    field = dialog.get_by_role("textbox", name="LoRA adapter")
+    field.fill("tund")
+    dialog.get_by_role("button", name="Load", exact=True).click()
+    expect(field).to_have_accessible_description(re.compile("did you mean 'tuned'"))
+    expect(field).to_be_focused()
+    expect(dialog.get_by_role("alert")).to_have_count(0)
+    assert server.get("/api/models").json()["loaded"] == "builtin"
+    field.fill("tuned")
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+    dialog.get_by_role("button", name="Load", exact=True).click()
+    expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
+    expect(loaded(page)).to_contain_text("LoRA adapter")
+    expect(loaded(page)).to_contain_text("tuned")
+    dialog = open_dialog(page, "second", "Load with other options")
+    dialog.get_by_role("button", name="Load", exact=True).click()
+    expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
+    expect(loaded(page)).not_to_contain_text("LoRA adapter")
+    assert server.get("/api/performance").json()["model"]["adapter"] is None
 
 
 def test_what_the_server_refuses_is_shown_with_its_words(server, page):

@@ -4,7 +4,7 @@ import re
 import shutil
 
 import pytest
-from conftest import BUILTIN
+from conftest import BUILD, BUILTIN
 from json_schema import errors
 from test_profile import SCHEMA, nulls_without_a_reason
 
@@ -40,6 +40,31 @@ def test_models_beside_each_other(llmind, builtin, second, tmp_path):
     assert "has-this" in (tmp_path / "report.md").read_text()
     runs = json.loads(llmind("history", "--json").stdout)["runs"]
     assert [run["kind"] for run in runs] == ["compare"]
+
+
+def test_one_model_on_two_backends(llmind, tmp_path):
+    if not list(BUILD.glob("libllmind_mlx.*")):
+        pytest.skip("this build has no mlx backend")
+    assert llmind("synth", "tiny-llama", tmp_path / "tiny").returncode == 0
+    result = llmind("compare", "tiny", "--backends", "cpu,mlx", "--quick", "-r", 5, "-n", 4, "--raw", "--prompt", "a", "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert errors(SCHEMA, report) == []
+    assert list(nulls_without_a_reason(report["comparison"])) == []
+    cpu, mlx = report["comparison"]["models"]
+    assert (cpu["model"], cpu["backend"], mlx["model"], mlx["backend"]) == ("tiny (cpu)", "cpu", "tiny (mlx)", "mlx")
+    assert cpu["isa"] != mlx["isa"] and cpu["adapter"] is None
+    assert mlx["interleaved"] and mlx["pairs"] == 10
+    if mlx["isa"] == "cpu":  # where MLX's own product is no match
+        assert mlx["change_pct"] < 0 and mlx["ci95"][1] < 0
+    run, = json.loads(llmind("history", "--json").stdout)["runs"]
+    assert run["model"] == "tiny (cpu), tiny (mlx)"
+
+
+def test_no_such_backend(llmind, builtin):
+    result = llmind("compare", "builtin", "--backends", "cpu,gpu", "--quick", "-r", 1, "-n", 4, "--json")
+    cpu, gpu = json.loads(result.stdout)["comparison"]["models"]
+    assert cpu["status"] == "success" and gpu["status"] == "error" and "gpu" in gpu["message"]
 
 
 def test_nothing_works(llmind, tmp_path):
@@ -141,13 +166,17 @@ def test_a_disturbed_run_guards_nothing(llmind, stored, tmp_path):
     assert llmind("compare", "--runs", usual, slow, "--fail-if-slower", "5%").returncode == 3
     result = llmind("compare", "--runs", usual, disturbed, "--fail-if-slower", "5%")
     assert result.returncode == 1 and "cannot be compared" in result.stderr
-    assert "b was disturbed (busy_host)" in result.stdout and "is better" not in result.stdout
+    assert "b was disturbed by other programs (busy_host)" in result.stdout and "is better" not in result.stdout
 
 
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["builtin"], "MODEL"),
+        ([], "MODEL"),
+        (["builtin"], "two models"),
+        (["builtin", "--backends", "cpu"], "two models"),
+        (["builtin", "--backends", "cpu,mlx", "--backend", "mlx"], "--backend"),
+        (["--runs", "abcd", "ef01", "--backends", "cpu,mlx"], "--runs"),
         (["--runs", "abcd"], ""),
         (["a", "b", "--fail-if-slower", "5%"], "--runs"),
         (["--runs", "abcd", "ef01", "--fail-if-slower", "fast"], "percentage"),

@@ -82,6 +82,10 @@ static void test_beside_others(void **state)
         assert_int_equal(answer.n_tokens, N_ANSWER);
         assert_memory_equal(answer.tokens, alone[i], sizeof alone[i]);
     }
+    struct engine_stats stats;
+    engine_stats(engine, &stats);
+    assert_true(stats.allocator_active_bytes >= engine_info(engine)->weight_bytes);
+    assert_true(stats.allocator_peak_bytes >= stats.allocator_active_bytes);
     engine_close(engine);
 }
 

@@ -40,7 +40,7 @@ static void cached_weights_are_compared_with_the_cache(void **state)
     const json_t *analysis = analyse(report);
     double mbu = json_get_number(analysis, "performance_summary.mbu");
     assert_true(fabs(mbu - 83.5 / 600) < 0.001); /* ceilings.cache_read, not 101 GB/s of memory */
-    assert_true(says(json_get_array(analysis, "strengths"), "stays in the last-level cache"));
+    assert_true(says(json_get_array(analysis, "strengths"), "stay in the last-level cache"));
     put(report, "machine.last_level_cache_bytes", "3000000000"); /* one to two times: no ceiling */
     analysis = analyse(report);
     assert_true(isnan(json_get_number(analysis, "performance_summary.mbu")));

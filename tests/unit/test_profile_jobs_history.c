@@ -422,12 +422,14 @@ static void a_disturbed_run_proves_nothing(void **state)
     (void)state;
     static const char *const causes[] = {"busy_host", "steal",    "thermal",
                                          "cpu_quota", "swapping", "oversubscribed"};
+    static const char *const words[] = {"other programs", "the hypervisor", "a falling clock",
+                                        "its CPU quota",  "swapping",       "surplus threads"};
     char a[JOBS_ID], b[JOBS_ID], why[300], text[80];
     put_rate(100, 1, a);
     for (size_t i = 0; i < sizeof causes / sizeof *causes; i++) {
         put(with_finding(60, causes[i], "High"), 2, b);
         json_t *of = diff(a, b);
-        snprintf(text, sizeof text, "b was disturbed (%s)", causes[i]);
+        snprintf(text, sizeof text, "b was disturbed by %s (%s)", words[i], causes[i]);
         assert_true(warns(of, text));
         assert_false(json_get_bool(of, "comparable", true));
         assert_false(jobs_diff_is_slower(of, 0.05, why, sizeof why));

@@ -336,7 +336,11 @@ static void results_survive_the_wire(void **state)
         in.sample.value[m] = m % 2 ? NAN : m + 0.1;
     in.probe = (struct probe_result){.gbps = 7.5, .pass_bytes = 1 << 30, .passes = 9, .level = PROBE_CACHE};
     in.aggregate_decode_tps = INFINITY; /* no JSON has that */
-    in.memory = (struct lab_memory){.known = true, .swap_bytes = UINT64_C(1) << 40};
+    in.memory = (struct lab_memory){.known = true,
+                                    .swap_bytes = UINT64_C(1) << 40,
+                                    .allocator_active_bytes = 11,
+                                    .allocator_peak_bytes = 13,
+                                    .allocator_cache_bytes = UINT64_C(1) << 41};
     json_t *json = lab_result_json(&in);
     char *text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
@@ -352,6 +356,9 @@ static void results_survive_the_wire(void **state)
     assert_int_equal(out.probe.level, PROBE_CACHE);
     assert_true(isnan(out.aggregate_decode_tps) && out.probe.gbps == 7.5);
     assert_int_equal(out.memory.swap_bytes, UINT64_C(1) << 40);
+    assert_int_equal(out.memory.allocator_active_bytes, 11);
+    assert_int_equal(out.memory.allocator_peak_bytes, 13);
+    assert_int_equal(out.memory.allocator_cache_bytes, UINT64_C(1) << 41);
     sample_free(&out.sample);
     /* nothing of it has to be there */
     json = json_object();

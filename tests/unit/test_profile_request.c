@@ -92,6 +92,33 @@ static void several_models_and_targets(void **state)
     json_t *json = profile_request_json(&request);
     assert_int_equal(json_array_size(json_object_get(json, "models")), 2);
     json_decref(json);
+    assert_int_equal(read_text("{\"kind\":\"compare\",\"knobs\":{\"backend\":\"cpu\"},\"models\":[\"a\","
+                               "{\"model\":\"a\",\"backend\":\"mlx\"},{\"model\":\"b\",\"backend\":null}]}",
+                               &request, &error),
+                     0);
+    request.models[0].served_backend = request.models[1].served_backend = "other";
+    json = profile_request_json(&request);
+    assert_int_equal(profile_request_read(json, &arena, &request, &error),
+                     0); /* the same again, but for who serves it */
+    json_decref(json);
+    assert_int_equal(request.n_models, 3);
+    assert_string_equal(profile_model_label(&request.models[0]), "a");
+    assert_string_equal(profile_model_label(&request.models[1]), "a (mlx)");
+    assert_string_equal(profile_model_label(&request.models[2]), "b");
+    assert_string_equal(profile_request_engine(&request, 0).backend, "cpu");
+    assert_string_equal(profile_request_engine(&request, 1).backend, "mlx");
+    request.knobs.backend = NULL;
+    request.models[0].served_backend = "other";
+    assert_string_equal(profile_request_engine(&request, 0).backend, "other");
+    assert_null(profile_request_engine(&request, 2).backend);
+    /* of one model it is the run's own: that is what may be sent again, to the address for one model */
+    assert_int_equal(read_text("{\"models\":[{\"model\":\"a\",\"backend\":\"mlx\"}]}", &request, &error), 0);
+    json = profile_request_json(&request);
+    assert_int_equal(profile_request_read(json, &arena, &request, &error), 0);
+    json_decref(json);
+    assert_null(request.models[0].backend);
+    assert_string_equal(request.models[0].name, "a");
+    assert_string_equal(profile_request_engine(&request, 0).backend, "mlx");
     assert_int_equal(read_text("{\"target\":\"http://x/v1\"}", &request, &error), 0);
     assert_string_equal(request.target_url, "http://x/v1");
     assert_false(request.target_allow_local);
@@ -134,6 +161,12 @@ static void what_is_wrong_is_named(void **state)
     refused("{\"model_name\": 3}", "model_name");
     refused("{\"models\": \"a\"}", "models");
     refused("{\"models\": [1]}", "models");
+    refused("{\"models\": [{}]}", "models.model");
+    refused("{\"models\": [{\"backend\": \"mlx\"}]}", "models.model");
+    refused("{\"models\": [{\"model\": 7}]}", "models.model");
+    refused("{\"models\": [{\"model\": \"a\", \"backend\": \"\"}]}", "models.backend");
+    refused("{\"models\": [{\"model\": \"a\", \"backend\": [\"mlx\"]}]}", "models.backend");
+    refused("{\"models\": [{\"model\": \"a\", \"adapter\": \"/etc\"}]}", "models.adapter");
     refused("{\"models\": [\"a\"], \"model_name\": \"b\"}", "model");
     refused("{\"test_prompts\": [\"\"]}", "test_prompts");
     refused("{\"test_prompts\": {}}", "test_prompts");

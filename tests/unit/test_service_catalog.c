@@ -238,6 +238,29 @@ static void not_found_says_where_and_what_is_near(void **state)
     assert_non_null(strstr(error.message, "has no config.json"));
 }
 
+/* Only among the models, and nothing that is a model or lies elsewhere. */
+static void adapters(void **state)
+{
+    (void)state;
+    static const char *const tricks[] = {"../secret", "/etc", "..", "", "tuned/", "a\\b", "tiny-llama"};
+    char path[PATH_MAX];
+    struct error error = {0};
+    make_folder("data/models/tuned");
+    make_file("data/models/tuned/adapter_config.json", "{}");
+    make_file("data/secret/adapter_config.json", "{}");
+    assert_int_equal(catalog_find_adapter("tuned", path, sizeof path, &error), 0);
+    assert_string_equal(path, under("data/models/tuned"));
+    assert_int_equal(find("tuned", path, &error), ERROR_NOT_FOUND);
+    for (size_t i = 0; i < sizeof tricks / sizeof *tricks; i++)
+        assert_int_equal(catalog_find_adapter(tricks[i], path, sizeof path, &error), ERROR_NOT_FOUND);
+    assert_int_equal(catalog_find_adapter("tund", path, sizeof path, &error), ERROR_NOT_FOUND);
+    assert_string_equal(error.message, "there is no adapter 'tund'; did you mean 'tuned'?");
+    assert_int_equal(catalog_find_adapter("zzzzzzz", path, sizeof path, &error), ERROR_NOT_FOUND);
+    assert_non_null(strstr(error.message, "mlx_lm.lora"));
+    assert_null(strstr(error.message, root)); /* clients of the server read it */
+    assert_int_equal(catalog_find_adapter("tuned", path, 8, &error), ERROR_LIMIT);
+}
+
 static void missing_builtin(void **state)
 {
     (void)state;
@@ -285,6 +308,7 @@ int main(void)
         cmocka_unit_test(dead_links_and_loops),
         cmocka_unit_test(the_list),
         cmocka_unit_test(not_found_says_where_and_what_is_near),
+        cmocka_unit_test(adapters),
         cmocka_unit_test(missing_builtin),
         cmocka_unit_test(where_the_hub_cache_is),
     };

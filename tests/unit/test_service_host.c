@@ -439,6 +439,34 @@ static void test_adapter(void **state)
     tiny_adapter_remove(adapter);
 }
 
+/* By its name, for any model: on until the model is loaded without it. One that is none changes nothing. */
+static void test_adapter_of_a_load(void **state)
+{
+    (void)state;
+    char adapter[256], found[256] = "";
+    struct error error = {0};
+    struct host_load_options options = {.adapter = found, .precise = -1, .prompt_lookup = -1};
+    tiny_adapter_write(9, adapter, sizeof adapter);
+    const char *name = tiny_adapter_name(adapter);
+    assert_int_equal(host_find_adapter(host, name, found, sizeof found, &error), 0);
+    assert_string_equal(found, adapter);
+    if (host_load(host, names[1], &options, true, LONG_MS, &error))
+        fail_msg("host_load: %s", error.message);
+    assert_string_equal(adapter_of(host, folders[1]), adapter);
+    assert_string_equal(adapter_of(host, folders[0]), "");
+    struct host_lease lease = acquire(names[1]);
+    assert_string_equal(engine_info(lease.engine)->adapter, name);
+    host_release(host, &lease);
+    options.adapter = folders[0]; /* a model */
+    assert_int_equal(host_load(host, names[1], &options, true, LONG_MS, &error), ERROR_NOT_FOUND);
+    assert_null(strstr(error.message, root));
+    assert_string_equal(adapter_of(host, folders[1]), adapter);
+    assert_int_equal(state_now().loads, 1);
+    check_loaded(host, names[1], NULL);
+    tiny_adapter_remove(adapter);
+    assert_int_equal(host_find_adapter(host, name, found, sizeof found, &error), ERROR_NOT_FOUND);
+}
+
 /* Many threads want both models in turn, and one keeps asking for the state: everybody gets through. */
 static void test_churn(void **state)
 {
@@ -474,6 +502,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_default_folder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_adapter, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_adapter_of_a_load, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_churn, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);

@@ -42,7 +42,7 @@ static void test_sizes(void **state)
     assert_int_equal(sizeof(struct engine_submit), 200);
     assert_int_equal(sizeof(struct engine_sampling), 56);
     assert_int_equal(sizeof(struct engine_info), 128);
-    assert_int_equal(sizeof(struct engine_stats), 136);
+    assert_int_equal(sizeof(struct engine_stats), 160);
     assert_int_equal(sizeof(struct engine_event), 1816);
     assert_int_equal(sizeof(struct engine_timings), 64);
     assert_int_equal(sizeof(struct memory_process), 64);
@@ -155,7 +155,12 @@ static void put_sample(int which, struct buffer *out)
     struct engine_trace_segment segments[2] = {{"one", 1, 2, 3}, {"two … three", 4, 5, 6}};
     struct engine_trace trace = {2, segments, 10, 20};
     struct engine_info info = sample_info();
-    struct engine_stats stats = {.active_sequences = 1, .pages_cached = 2, .kv_used_bytes = 3};
+    struct engine_stats stats = {.active_sequences = 1,
+                                 .pages_cached = 2,
+                                 .kv_used_bytes = 3,
+                                 .allocator_active_bytes = 5,
+                                 .allocator_peak_bytes = 6,
+                                 .allocator_cache_bytes = 4};
     struct memory_process memory = {.known = true, .minor_faults = 4};
     struct error error;
     error_set(&error, ERROR_LIMIT, "too much");
@@ -221,6 +226,9 @@ static int get_sample(int which, struct wire *in)
         break;
     case SAMPLE_STATS:
         status = protocol_get_stats(in, &stats, &memory, &error);
+        if (status == 0 && (stats.kv_used_bytes != 3 || stats.allocator_active_bytes != 5 ||
+                            stats.allocator_peak_bytes != 6 || stats.allocator_cache_bytes != 4))
+            status = ERROR_INTERNAL;
         break;
     default:
         status = protocol_get_result(in, &error);

@@ -30,8 +30,8 @@ struct MlxModel : backend_model {
     std::unique_ptr<Model> model; /* made, used and destroyed in MLX's thread */
     std::vector<backend_segment> segments;
     std::optional<mx::array> logits, embedding; /* of the last step */
-    std::atomic<uint64_t> kv_bytes, weight_bytes,
-        held_bytes; /* held: all that MLX has, after the last step */
+    std::atomic<uint64_t> weight_bytes;
+    std::atomic<uint64_t> active_bytes, peak_bytes, cache_bytes; /* MLX's own account, after the last step */
     std::string isa;
 };
 
@@ -254,6 +254,9 @@ void compute(MlxModel &mlx, const struct backend_batch &batch, uint64_t *segment
         keep(mlx.embedding, mlx.plan->embedding);
     mlx.model->cache.collect(wanted);
     mx::eval(wanted);
+    mlx.active_bytes = mx::get_active_memory();
+    mlx.peak_bytes = mx::get_peak_memory();
+    mlx.cache_bytes = mx::get_cache_memory();
 }
 
 int step(struct backend_model *model, const struct backend_batch *batch, const float **logits,
@@ -301,7 +304,12 @@ struct backend_memory memory(const struct backend_model *model)
 {
     auto *mlx = static_cast<const MlxModel *>(model);
     uint64_t page_bytes = plan_kv_bytes_per_token(model->plan, model->limits.kv_bits) * BACKEND_PAGE_TOKENS;
-    return {slot_bytes(*model->plan, model->limits), page_bytes * model->limits.n_pages, mlx->weight_bytes};
+    return {slot_bytes(*model->plan, model->limits),
+            page_bytes * model->limits.n_pages,
+            mlx->weight_bytes,
+            mlx->active_bytes,
+            mlx->peak_bytes,
+            mlx->cache_bytes};
 }
 
 /* What stands beside the mapped file: MLX's constructor copies (Metal could use whole pages where they lie,

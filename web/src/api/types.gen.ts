@@ -1404,6 +1404,8 @@ export interface components {
             /** @description A name from GET /api/models. */
             model: string;
             options?: {
+                /** @description A LoRA adapter, by the name of its folder, which lies among the models; an empty string: none. Without it the model has the one that the server was started with for it. */
+                adapter?: string | null;
                 /** @description One of GET /api/system's backends. */
                 backend?: string | null;
                 context?: number | null;
@@ -1500,6 +1502,14 @@ export interface components {
         } | null;
         Performance: {
             active_sequences: number | null;
+            /** @description What the backend's own allocator (MLX's) held after the last step. */
+            allocator: {
+                active_bytes: number;
+                /** @description Kept for later, not in use. */
+                cache_bytes: number;
+                /** @description The most that was in use. */
+                peak_bytes: number;
+            } | null;
             answers: {
                 cancelled: number;
                 error: number;
@@ -1625,8 +1635,12 @@ export interface components {
             max_tokens?: number | null;
             /** @description null: the loaded model, else the default one. */
             model_name?: string | null;
-            /** @description For compare, and for batch. */
-            models?: string[] | null;
+            /** @description For compare, and for batch. One as an object is run on the backend it names, whatever the others run on: so one model is compared with itself. */
+            models?: (string | {
+                /** @description cpu or mlx. */
+                backend?: string | null;
+                model: string;
+            })[] | null;
             /** @description 2 repeats within 50 s; indicative. */
             quick_mode?: boolean | null;
             /** @description Prompts without the chat template. */

@@ -34,8 +34,22 @@ export const definitions = {
   kv: 'The KV cache holds what the model remembers of the context; every new token reads all of it.',
   interval:
     'With 95 % confidence the real change lies in this range. Different means: the whole range lies outside ±2 %.',
-  fixed: 'What a token costs even if there were nothing to read: starting operations and waiting for all threads.',
+  fixed:
+    'What a token costs however little is read, such as starting operations and waiting for all threads. Worked out from the line through the measured depths, not measured by itself.',
   outcome: 'Only runs that ended well (ok) enter an average.',
+  temperature: 'How freely words are chosen; 0, or greedy, always takes the likeliest. It seldom changes the speed.',
+  maxTokens: 'The longest answer that was allowed. A token is a piece of a word.',
+  total: 'From sending the request until the last token, for this configuration.',
+  verdict:
+    'Really better or really worse: the whole 95 % interval of the change lies outside ±2 %. Unclear: the interval is too wide (20 points or more) to say that there is no difference.',
+  inTurn:
+    'A B B A: the baseline (A) and the change (B) run one after the other, so that a machine that gets slower meanwhile favours neither.',
+  ceilings:
+    'The last-level cache is the largest memory inside the processor. 8-bit arithmetic multiplies quantized weights, 32-bit arithmetic the rest. GB/s: thousand million bytes each second; Gop/s and GFLOP/s: thousand million operations each second.',
+  share: 'The part of the whole step that this operation takes.',
+  arithmetic: 'Multiplications and additions each second. GFLOP/s: thousand million of them.',
+  possible:
+    'How near it comes to the measured ceiling that bounds it: reading from memory, or arithmetic, whichever takes longer.',
   cores: 'Processor cores that were busy for the model while decoding.',
   load: 'From starting the model process until it can answer.',
 };
@@ -79,6 +93,25 @@ const knobs: Record<string, string> = {
 };
 export const knobName = (name: string) => knobs[name] ?? plain(name);
 
+const knobMeanings: Record<string, string> = {
+  backend: 'What computes: cpu is LLMind’s own, mlx is Apple’s library.',
+  isa: 'Which of the processor’s special instructions compute, such as AVX2 or AVX-512; of the MLX backend, its device.',
+  threads: 'How many processor cores work on an answer at the same time.',
+  context: 'How many tokens (pieces of words) one conversation may have.',
+  prefill_chunk: 'The prompt is read in pieces of so many tokens.',
+  kv_bits:
+    'Bits of each number in the KV cache, which holds what the model has worked out about the context. Fewer need less memory.',
+  prompt_lookup: 'So many next tokens are guessed from the text so far and checked in one step; 0: none.',
+  max_sequences: 'How many answers can be written at the same time; further ones wait.',
+  concurrency: 'How many answers are written at the same time.',
+  queue_limit: 'How many requests may wait; a further one is told to try again.',
+  precise: 'Everything is computed in 32-bit numbers: slower, for comparing results.',
+  prefix_cache: 'The prompt was read before, so that its beginning need not be read again (prefix cache).',
+  huge_pages: 'Memory is handed out in large pieces, which are quicker to find.',
+  adapter: 'A small set of weights (LoRA) that was trained on top of the model.',
+};
+export const knobMeaning = (name: string) => knobMeanings[name] ?? '';
+
 /* "tpot_ms_at_depth" without a better word is "Tpot ms at depth". */
 export function plain(name: string): string {
   const text = name.replaceAll('_', ' ').trim();
@@ -108,7 +141,9 @@ export function figureOf(name: string, value: number | null, reason = ''): Figur
   if (name.endsWith('_pct')) return change(value);
   if (name.endsWith('gbps')) return quantity(value, 'GB/s');
   if (name.endsWith('gflops')) return quantity(value, 'GFLOP/s');
-  if (/fraction|share|mbu|mfu|slowdown|^frequency_change$/.test(name)) return percent(value);
+  if (/fraction|share|mbu|mfu|slowdown|resident|^frequency_change$/.test(name)) return percent(value);
+  if (/_w$/.test(name)) return quantity(value, 'W');
+  if (name === 'sequences') return count(value, 'answer');
   if (/temperature_c$/.test(name)) return quantity(value, '°C');
   if (/mhz$/.test(name)) return quantity(value, 'MHz');
   if (name.endsWith('_per_s')) return quantity(value, 'per second');
@@ -134,11 +169,11 @@ const evidenceNames: Record<string, string> = {
   slowdown: 'Slower by',
   kv_bytes_per_token: 'KV cache read for each token',
   extra_ms: 'Extra time per token',
-  extra_ms_by_bytes: 'of it explained by bytes',
+  extra_ms_by_bytes: 'Time that its bytes explain',
   fixed_ms: 'Fixed cost of a token',
   share: 'Share of a token’s time',
-  overhead_share_of_step: 'Overhead in a token’s time',
-  compute_share_of_step: 'Arithmetic in a token’s time',
+  overhead_share_of_step: 'Overhead in the traced step',
+  compute_share_of_step: 'Arithmetic in the traced step',
   prefill_gflops: 'Arithmetic in prefill',
   peak_gflops: 'This machine calculates at most',
   threads: 'Threads used',
@@ -147,28 +182,31 @@ const evidenceNames: Record<string, string> = {
   ci95_low_pct: 'at least (95 %)',
   sequences: 'Answers at once',
   speedup: 'Faster together by',
-  exponent: 'Gain exponent (1 is perfect)',
-  throttled_fraction: 'Held back by the CPU quota',
+  exponent: 'Gain exponent (1: in proportion, 0: none)',
+  throttled_fraction: 'Periods stopped by the CPU quota',
   quota_cores: 'CPU quota',
   cores_allowed: 'Cores allowed',
   cores_online: 'Cores of the machine',
   cores_physical: 'Physical cores',
-  steal_fraction: 'Taken by neighbours',
+  steal_fraction: 'Withheld by the hypervisor',
   others_cores: 'Used by other programs',
-  process_cores: 'Left for this run',
+  process_cores: 'Used by this run',
   frequency_change: 'Clock changed by',
   temperature_c: 'Highest temperature',
+  power_limit_w: 'Power limit',
+  time_share_at_power_limit: 'Time at the power limit',
   power_share_of_limit: 'Power, of its limit',
   numa_remote_fraction: 'Read from another socket',
   itl_p50_ms: 'Usual gap between tokens',
-  itl_p99_ms: 'Longest 1 % of gaps',
+  itl_p99_ms: '1 % of the gaps are longer than',
   ratio: 'Longest to usual',
   swap_in_bytes_per_s: 'Swapped in',
   swap_change_bytes: 'Swap grew by',
   major_faults: 'Reads from disk',
   major_faults_per_s: 'Reads from disk',
   weight_bytes: 'Weights',
-  memory_bytes: 'Memory of the machine',
+  weights_resident_before: 'Weights in memory at the start',
+  memory_bytes: 'Memory that it may use',
   footprint_peak_bytes: 'Used at most',
   predicted_bytes: 'Predicted',
   gpu_working_set_bytes: 'GPU may use',
@@ -186,9 +224,15 @@ export function changeWithInterval(pct: number | null, ci95: [number, number] | 
 export interface Judged {
   verdict: Verdict;
   better?: 'higher' | 'lower';
+  ci95?: [number, number] | null;
   verdictReason?: string;
   indicative?: boolean;
 }
+
+/* From -40 % to +40 % follows nothing: "no real difference" is said of a narrow interval only, as in pairs.h. */
+const CLEAR_WIDTH_PCT = 20;
+export const isClear = (ci95: [number, number] | null | undefined) =>
+  ci95 === undefined || (ci95 !== null && ci95[1] - ci95[0] < CLEAR_WIDTH_PCT);
 
 /* A verdict in words: what it means for the user, never only which way the number went. */
 export function verdictWords(one: Judged): {
@@ -199,6 +243,8 @@ export function verdictWords(one: Judged): {
   const better = one.verdict !== 'unknown' && one.verdict === (one.better ?? 'higher');
   const hedge = one.indicative ? ' (indicative)' : '';
   if (one.verdict === 'unknown') return { text: 'no verdict', kind: 'neutral', better: false };
+  if (one.verdict === 'no_real_difference' && !isClear(one.ci95))
+    return { text: `unclear${hedge}`, kind: 'neutral', better: false };
   if (one.verdict === 'no_real_difference') return { text: `no real difference${hedge}`, kind: 'low', better: false };
   return { text: `${better ? 'really better' : 'really worse'}${hedge}`, kind: better ? 'good' : 'high', better };
 }

@@ -41,6 +41,7 @@ describe('the trend', () => {
     expect(trendOf(row({}))).toBeNull();
     const same = { ...slower, regression: false, verdict: 'no_real_difference' };
     expect(trendOf(row({ trend: same }))?.text).toContain('no real difference');
+    expect(trendOf(row({ trend: { ...same, ci95: [-21, 36] } }))?.text).toContain('unclear');
   });
 });
 

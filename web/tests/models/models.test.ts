@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { ApiError } from '../../src/api/error';
 import { estimateOf } from '../../src/pages/models/estimate';
-import { loadBody, noOptions, optionProblem } from '../../src/pages/models/loadOptions';
+import { adapterRefusal, loadBody, noOptions, optionProblem } from '../../src/pages/models/loadOptions';
 import { chosen, fitOf, parameters, predictedOf, type Model } from '../../src/pages/models/modelFigures';
 
 const model = (name: string, more: Partial<Model> = {}): Model => ({
@@ -71,6 +72,16 @@ describe('the options of loading', () => {
       isa: 'avx2',
       precise: true,
     });
+    expect(loadBody({ ...noOptions, adapter: ' ' })).toEqual({});
+    expect(loadBody({ ...noOptions, adapter: ' tuned ' })).toEqual({ adapter: 'tuned' });
+  });
+  it('shows what is said against an adapter as long as that one is asked for', () => {
+    const refused = new ApiError('There is no adapter ‘tund’.', { status: 404, param: 'adapter' });
+    expect(adapterRefusal(refused, { adapter: 'tund' }, ' tund')).toBe(refused.message);
+    expect(adapterRefusal(refused, { adapter: 'tund' }, 'tuned')).toBe('');
+    const other = new ApiError('It does not fit.', { status: 400, param: 'model' });
+    expect(adapterRefusal(other, { adapter: 'tund' }, 'tund')).toBe(null);
+    expect(adapterRefusal(new Error('lost'), {}, '')).toBe(null);
   });
   it('knows the bounds, and the model’s own context', () => {
     expect(optionProblem('context', '', 2048)).toBe('');

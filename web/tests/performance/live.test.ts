@@ -21,6 +21,7 @@ function sample(second: number, more: Partial<Sample> = {}, cores = 2): Sample {
     active_sequences: 0,
     queued_requests: 0,
     kv: null,
+    allocator: null,
     cpu: {
       busy: 0.5,
       steal: 0,

@@ -17,6 +17,8 @@ describe('what a run does now', () => {
     ],
     ['configurations', 'threads=1, block 1 of 2', 'Configuration “1 thread”: block 1 of 2'],
     ['configurations', 'short_response, warm-up', 'Configuration “short answers”: warming up, not counted'],
+    ['proof', 'threads=1, block 1 of 5', 'Configuration “1 thread”: block 1 of 5'],
+    ['tests', 'decode 1 @ 0, run 1 of 2', 'Writing 1 token, at the beginning of a conversation: run 1 of 2'],
     ['models', 'a, b, block 1 of 2', 'a, b: block 1 of 2'],
     ['analysis', null, 'Drawing conclusions'],
     ['something new', null, 'Preparing'],

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { meanings } from '../../src/results/glossary';
 import { drawn } from '../../src/results/interval';
 import { curlOf, fileName, requestOf, shellQuoted } from '../../src/results/run';
 import { changeWithInterval, evidenceName, figureOf, verdictWords } from '../../src/results/words';
@@ -13,6 +14,12 @@ describe('verdicts', () => {
       better: false,
     });
     expect(verdictWords({ verdict: 'unknown', better: 'higher' }).better).toBe(false);
+  });
+  it('does not take a wide interval for sameness', () => {
+    const same = { verdict: 'no_real_difference' } as const;
+    expect(verdictWords({ ...same, ci95: [-1, 3] }).text).toBe('no real difference');
+    expect(verdictWords({ ...same, ci95: [-21, 36], indicative: true }).text).toBe('unclear (indicative)');
+    expect(verdictWords({ ...same, ci95: null }).text).toBe('unclear');
   });
   it('shows the interval', () => {
     expect(changeWithInterval(31, [27, 35])).toBe('+31.0\u00a0% [+27.0, +35.0]');
@@ -31,6 +38,19 @@ describe('evidence', () => {
     expect(figureOf('swap_in_bytes_per_s', 2e6).text).toBe('2.00\u00a0MB/s');
     expect(figureOf('threads', 1).text).toBe('1\u00a0thread');
     expect(figureOf('others_cores', 1.4).text).toBe('1.40\u00a0cores');
+    expect(figureOf('power_limit_w', 700).text).toBe('700\u00a0W');
+    expect(figureOf('time_share_at_power_limit', 0.42).text).toBe('42\u00a0%');
+    expect(figureOf('weights_resident_before', 0.2).text).toBe('20\u00a0%');
+    expect(figureOf('sequences', 4).text).toBe('4\u00a0answers');
+  });
+});
+
+describe('the special words of a sentence', () => {
+  it('are explained once each, and only those that are in it', () => {
+    const text = meanings('An 8-bit KV cache, and another KV cache.');
+    expect(text).toMatch(/^KV cache: .* Quantization: .*\.$/);
+    expect(text.match(/KV cache:/g)).toHaveLength(1);
+    expect(meanings('Let the machine cool down.')).toBe('');
   });
 });
 

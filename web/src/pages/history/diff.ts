@@ -1,7 +1,7 @@
 /* A diff of two runs, as rows. Pure. */
 import type { Schemas } from '../../api/client';
 import { clean, interval, known, list, number, oneOf, reasonAt, type Json, type Known } from '../../results/sound';
-import { comparedName, knobName, plain } from '../../results/words';
+import { comparedName, isClear, knobName, plain } from '../../results/words';
 import type { Verdict } from '../../results/report';
 
 export interface DiffRow {
@@ -45,6 +45,8 @@ export function diffRows(diff: Schemas['RunDiff']): DiffRow[] {
 /* What the figures mean, as the user reads them: which run is better, or that none is. */
 export function diffWords(row: DiffRow): { text: string; kind: 'good' | 'low' | 'neutral' } {
   if (row.better) return { text: `${row.better.toUpperCase()} is really better`, kind: 'good' };
+  if (row.verdict === 'no_real_difference' && !isClear(row.ci95))
+    return { text: 'unclear: the interval is too wide', kind: 'neutral' };
   if (row.verdict === 'no_real_difference') return { text: 'no real difference', kind: 'low' };
   return { text: row.why ? `no verdict: ${row.why}` : 'no verdict', kind: 'neutral' };
 }

@@ -4,7 +4,7 @@ import { reasonOf } from '../../api/format';
 import { axisName, grid, round, type Drawing } from '../../results/charts/option';
 import { modelName } from '../../results/run';
 import { clean, interval, number, object } from '../../results/sound';
-import { changeWithInterval } from '../../results/words';
+import { changeWithInterval, isClear } from '../../results/words';
 
 export type Row = Schemas['RunRow'];
 
@@ -60,7 +60,7 @@ export function trendOf(row: Row): Trend | null {
     : trend['verdict'] === 'higher'
       ? `faster: ${text}`
       : trend['verdict'] === 'no_real_difference'
-        ? `no real difference: ${text}`
+        ? `${isClear(ci95) ? 'no real difference' : 'unclear'}: ${text}`
         : `no verdict: ${text}`;
   return { runId: clean(trend['run_id'], 40), change, ci95, regression, text: words };
 }

@@ -18,6 +18,14 @@ const names: Record<string, string> = {
   program: 'Program',
   other: 'Other',
 };
+/* What a part is, by the name that is shown of it. */
+export const partMeanings: Record<string, string> = {
+  Weights: 'The numbers that the model learned.',
+  'KV cache':
+    'What the model works out about the conversations, kept so that it is not computed again. It grows with the context and with the answers at once.',
+  'Working memory': 'The intermediate results of one step.',
+  Program: 'LLMind itself, its libraries, and the tables of the model’s vocabulary.',
+};
 const NOT_PARTS = new Set(['total', 'first_prompt', 'available', 'limit', 'free']);
 
 export function estimateOf(answer: unknown): Estimate | null {

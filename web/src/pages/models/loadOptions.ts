@@ -1,8 +1,9 @@
 /* What may be chosen when a model is loaded. Empty means: as at the start of the server. Pure. */
 import type { Schemas } from '../../api/client';
+import { ApiError } from '../../api/error';
 
 type Numbers = 'threads' | 'context' | 'max_sequences' | 'prefill_chunk' | 'prompt_lookup';
-export type LoadText = Record<Numbers | 'kv_bits' | 'isa' | 'backend', string> & {
+export type LoadText = Record<Numbers | 'kv_bits' | 'isa' | 'backend' | 'adapter', string> & {
   precise: boolean;
 };
 export type LoadBody = NonNullable<Schemas['ModelLoad']['options']>;
@@ -16,6 +17,7 @@ export const noOptions: LoadText = {
   kv_bits: '',
   isa: '',
   backend: '',
+  adapter: '',
   precise: false,
 };
 
@@ -92,6 +94,14 @@ export function loadBody(text: LoadText): LoadBody {
     body.kv_bits = Number(text.kv_bits) as 8 | 16 | 32;
   if (text.isa && text.backend !== 'mlx') body.isa = text.isa; // those of MLX are its own
   if (text.backend) body.backend = text.backend;
+  if (text.adapter.trim()) body.adapter = text.adapter.trim();
   if (text.precise) body.precise = true;
   return body;
+}
+
+/* What the server said against the adapter that was asked for; "" once another one stands in the field. null: what went
+ * wrong was not the adapter. */
+export function adapterRefusal(error: unknown, asked: LoadBody, text: string): string | null {
+  if (!(error instanceof ApiError) || error.param !== 'adapter') return null;
+  return asked.adapter === text.trim() ? error.message : '';
 }

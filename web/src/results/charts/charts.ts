@@ -131,7 +131,7 @@ export function memoryChart(report: Report): Drawing | null {
   return {
     summary:
       a !== null && b !== null && a > 0
-        ? `Measured ${Math.round(b)} MB, ${Math.round((100 * b) / a)} % of the ${Math.round(a)} MB predicted.`
+        ? `Measured ${Math.round(b)} MB, ${Math.round((100 * b) / a)} % of the ${Math.round(a)} MB predicted. Scratch: the intermediate results of one step.`
         : 'What was predicted and what was measured stand side by side.',
     option: {
       grid: { ...grid, left: 36 },

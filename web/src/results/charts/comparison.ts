@@ -6,7 +6,9 @@ export function comparisonChart(models: readonly ComparedModel[]): Drawing {
   const names = distinct(good.map((one) => short(one.model)));
   const fastest = [...good].sort((a, b) => (b.decode.median.value ?? 0) - (a.decode.median.value ?? 0))[0];
   return {
-    summary: fastest ? `${fastest.model} decodes fastest.` : '',
+    summary: fastest
+      ? `${fastest.model} has the highest decoding speed here; the table above says which differences are real.`
+      : '',
     height: 120 + 56 * good.length,
     option: {
       grid: { ...grid, bottom: 36 },

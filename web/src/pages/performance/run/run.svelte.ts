@@ -93,7 +93,10 @@ class RunWatch {
     try {
       const { run_id } = await post('/api/profiling/runs', request);
       this.mine = run_id;
-      const model = request.models?.join(', ') ?? request.model_name ?? '';
+      const model =
+        request.models?.map((model) => (typeof model === 'string' ? model : model.model)).join(', ') ??
+        request.model_name ??
+        '';
       announce(request.kind === 'compare' ? 'The comparison has begun' : 'The measurement has begun');
       this.follow({
         run_id,

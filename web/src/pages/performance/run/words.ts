@@ -10,6 +10,7 @@ const phases: Record<string, string> = {
   trace: 'Looking into a single step',
   analysis: 'Drawing conclusions',
   models: 'Measuring the models in turn',
+  proof: 'Trying it in turn with the baseline',
 };
 
 export function phaseWords(phase: string): string {
@@ -23,7 +24,11 @@ export function stepWords(phase: string, step: string | null): string {
   const comma = step.lastIndexOf(', ');
   const [subject, turn] = comma < 0 ? [step, ''] : [step.slice(0, comma), step.slice(comma + 2)];
   const what =
-    phase === 'configurations' ? configurationWords(subject) : phase === 'models' ? subject : testWords(subject);
+    phase === 'configurations' || phase === 'proof'
+      ? configurationWords(subject)
+      : phase === 'models'
+        ? subject
+        : testWords(subject);
   return turn ? `${what}: ${turnWords(turn)}` : what;
 }
 
@@ -40,12 +45,12 @@ export function testWords(name: string): string {
   const own = /^prompt_(\d+)$/.exec(name);
   if (own) return `Your prompt ${own[1]}`;
   const prefill = /^prefill[ _](\d+)$/.exec(name);
-  if (prefill) return `Reading a prompt of ${grouped(prefill[1])} tokens`;
+  if (prefill) return `Reading a prompt of ${tokens(prefill[1])}`;
   const decode = /^decode[ _](\d+)(?: @ |_at_)(\d+)$/.exec(name);
   if (decode) {
     const behind =
       decode[2] === '0' ? 'at the beginning of a conversation' : `${grouped(decode[2])} already in the conversation`;
-    return `Writing ${grouped(decode[1])} tokens, ${behind}`;
+    return `Writing ${tokens(decode[1])}, ${behind}`;
   }
   if (name === 'simple' || name === 'medium' || name === 'complex') return `The ${name} prompt`;
   return name;
@@ -61,6 +66,8 @@ function grouped(digits: string | undefined): string {
   return Number(digits).toLocaleString('en-GB').replaceAll(',', '\u202f');
 }
 
+const tokens = (digits: string | undefined) => `${grouped(digits)} ${digits === '1' ? 'token' : 'tokens'}`;
+
 export interface Outcome {
   kind: 'good' | 'info' | 'warning' | 'error';
   title: string;
@@ -70,21 +77,21 @@ export interface Outcome {
 
 /* status: of the run's row. what: "profiling of builtin". */
 export function outcomeWords(status: string, message: string | null, kind: string): Outcome {
-  const what = kind === 'compare' ? 'The comparison' : 'The run';
+  const what = kind === 'compare' ? 'The comparison' : kind === 'prove' ? 'The proof' : 'The run';
   const unload = /"unload_current": true/.test(message ?? '');
   if (status === 'success') return { kind: 'good', title: `${what} is finished`, advice: '', unload: false };
   if (status === 'cancelled')
     return {
       kind: 'info',
       title: `${what} was cancelled`,
-      advice: 'What was measured until then is kept.',
+      advice: 'What was measured until then, if anything, is kept.',
       unload: false,
     };
   if (status === 'interrupted')
     return {
       kind: 'warning',
       title: `${what} was interrupted: LLMind ended in the middle of it`,
-      advice: 'Its row stays in the history. Run it again when you like; nothing else was lost.',
+      advice: 'Its row stays in the history, without results. Run it again when you like.',
       unload: false,
     };
   if (/ needs .+ of memory/.test(message ?? ''))
