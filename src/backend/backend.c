@@ -146,6 +146,16 @@ int backend_phases(const struct plan *plan, const struct backend_options *option
     return driver ? driver->phases(plan, options, n_phases, error) : status;
 }
 
+uint8_t *backend_page(struct backend_model *model, uint32_t page)
+{
+    return model->driver->page(model, page);
+}
+
+uint32_t backend_page_layout(const struct backend_model *model)
+{
+    return model->driver->page_layout;
+}
+
 uint64_t backend_page_bytes(const struct plan *plan, uint32_t kv_bits)
 {
     return plan_kv_bytes_per_token(plan, kv_bits) * BACKEND_PAGE_TOKENS;

@@ -110,6 +110,14 @@ int backend_scratch_bytes(const struct plan *plan, const struct backend_options 
 int backend_phases(const struct plan *plan, const struct backend_options *options, uint32_t *n_phases,
                    struct error *error);
 
+/* The bytes of a page, backend_page_bytes of them, between two steps: for keeping what was computed longer
+ * than the process lives, and for putting it back. What they mean is the backend's own; backend_page_layout
+ * numbers that, and changes with it. Bytes of a page whose positions are all stored depend on the plan, the
+ * tokens, kv_bits, precise and the ISA, and on nothing else. Layout 0: pages cannot be lent (mlx), and
+ * backend_page must not be called. */
+uint8_t *backend_page(struct backend_model *model, uint32_t page);
+uint32_t backend_page_layout(const struct backend_model *model);
+
 /* Bytes one page of this plan takes, before anything is allocated. */
 uint64_t backend_page_bytes(const struct plan *plan, uint32_t kv_bits);
 

@@ -8,7 +8,7 @@
 
 /* Grows with every change of what a driver and the program share (this header, backend.h, the plan): a driver
  * that lies in a file of its own may be older than the program. */
-enum { BACKEND_DRIVER_VERSION = 2 };
+enum { BACKEND_DRIVER_VERSION = 3 };
 /* And what the sizes of the shared structures say of it, should a change have been forgotten. */
 #define BACKEND_DRIVER_LAYOUT                                                                                \
     ((uint64_t)sizeof(struct plan) + 1000 * sizeof(struct plan_op) + 1000000 * sizeof(struct plan_rope) +    \
@@ -44,6 +44,9 @@ struct backend_driver {
                          struct error *error);
     int (*phases)(const struct plan *plan, const struct backend_options *options, uint32_t *n_phases,
                   struct error *error);
+    /* backend_page_layout and backend_page; 0 and NULL: pages cannot be lent. */
+    uint32_t page_layout;
+    uint8_t *(*page)(struct backend_model *model, uint32_t page);
 };
 
 extern const struct backend_driver backend_cpu;

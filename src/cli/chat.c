@@ -33,6 +33,7 @@ static const struct cli_spec spec = {
     .options = options,
     .engine_options = true,
     .adapter = true,
+    .prompt_cache = true,
     .max_positional = 1,
     .examples = "  llmind chat\n"
                 "  llmind chat mlx-community/Qwen3-0.6B-4bit --system 'Answer briefly.' --temp 0.7\n"};

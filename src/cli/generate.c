@@ -14,6 +14,7 @@
 #include "cli/sampling.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
+#include "platform/new_file.h"
 #include "profile/format.h"
 #include "service/chat.h"
 
@@ -26,7 +27,8 @@ enum {
     OPTION_RAW,
     OPTION_CHAT,
     OPTION_SYSTEM,
-    OPTION_IGNORE_EOS
+    OPTION_IGNORE_EOS,
+    OPTION_SAVE_PROMPT_CACHE
 };
 
 static const struct cli_option options[] = {
@@ -38,6 +40,8 @@ static const struct cli_option options[] = {
     SAMPLING_OPTION_ROWS,
     {OPTION_STOP, 0, "stop", "TEXT", "end before this text; may be repeated"},
     {OPTION_IGNORE_EOS, 0, "ignore-eos", NULL, "go on after the model's own end"},
+    {OPTION_SAVE_PROMPT_CACHE, 0, "save-prompt-cache", "FILE",
+     "keep what was computed of the prompt, for --prompt-cache; -n 0: only that"},
     {OPTION_STATS, 0, "stats", NULL, "speed and latency on standard error"},
     {OPTION_JSON, 0, "json", NULL, "print one JSON object instead of text"},
     {0, 0, NULL, NULL, NULL}};
@@ -47,19 +51,25 @@ static const struct cli_spec spec = {
     .arguments = "MODEL -p TEXT [options]",
     .about =
         "Completes a prompt and prints the answer while it comes. When the model has a chat template, the\n"
-        "prompt is a user's message; --raw continues it as plain text instead.",
+        "prompt is a user's message; --raw continues it as plain text instead.\n"
+        "A prompt cache is a file with what was computed of a prompt: prompts that begin with the same text\n"
+        "(of generate, chat and serve, with --prompt-cache) need not compute that part again.",
     .options = options,
     .engine_options = true,
     .adapter = true,
+    .prompt_cache = true,
     .min_positional = 1,
     .max_positional = 1,
     .examples =
         "  llmind generate builtin -p 'What is prefill?' --stats\n"
         "  llmind generate builtin --raw -p 'Memory bandwidth is' -n 64 --temp 0.7 --seed 7\n"
-        "  cat report.txt | llmind generate mlx-community/Qwen3-0.6B-4bit -p - --system 'Summarize.'\n"};
+        "  cat report.txt | llmind generate mlx-community/Qwen3-0.6B-4bit -p - --system 'Summarize.'\n"
+        "  llmind generate builtin -p - -n 0 --save-prompt-cache book.cache <book.txt\n"
+        "  cat book.txt question.txt | llmind generate builtin -p - --prompt-cache book.cache\n"};
 
 struct wishes {
     const char *prompt, *system;
+    const char *save;    /* a file for the prompt's cache; NULL: none */
     uint32_t max_tokens; /* UINT32_MAX: not given */
     struct sampling_wishes sampling;
     const char *stops[ENGINE_MAX_STOPS];
@@ -81,10 +91,13 @@ static void take_option(struct cli_parser *parser, int id, struct wishes *wishes
         wishes->prompt = parser->value;
         break;
     case 'n':
-        cli_u32(parser, 1, 1 << 24, &wishes->max_tokens);
+        cli_u32(parser, 0, 1 << 24, &wishes->max_tokens);
         break;
     case OPTION_SYSTEM:
         wishes->system = parser->value;
+        break;
+    case OPTION_SAVE_PROMPT_CACHE:
+        wishes->save = parser->value;
         break;
     case OPTION_STOP:
         cli_text_list(parser, wishes->stops, ENGINE_MAX_STOPS, &wishes->n_stops);
@@ -140,36 +153,69 @@ static int messages_of(const struct wishes *wishes, char **out, struct error *er
     return status;
 }
 
-static int complete(struct engine *engine, const struct wishes *wishes, struct cli_answer *answer,
-                    struct error *error)
+/* One run of the command. */
+struct work {
+    struct engine *engine;
+    char *input, *messages; /* the prompt from standard input, and as the template's messages; owned */
+    struct engine_submit submit;
+    struct cli_answer answer;
+    struct engine_saved_prompt saved;
+};
+
+/* Without a model: what is wrong with input and output is said before a long prompt is computed. */
+static int read_input(struct work *work, struct wishes *wishes, struct error *error)
 {
-    const struct engine_info *info = engine_info(engine);
+    int status = wishes->save ? new_file_check(wishes->save, error) : 0;
+    if (status || strcmp(wishes->prompt, "-") != 0)
+        return status;
+    status = read_stdin(&work->input, error);
+    wishes->prompt = work->input ? work->input : "";
+    return status;
+}
+
+static int make_submit(struct work *work, const struct wishes *wishes, struct error *error)
+{
+    const struct engine_info *info = engine_info(work->engine);
     bool as_messages = info->has_chat_template && !wishes->raw;
     if (!as_messages && (wishes->chat || wishes->system))
         return error_set(error, ERROR_UNSUPPORTED, "%s has no chat template, which %s needs",
                          info->model_name, wishes->chat ? "--chat" : "--system");
-    char *messages = NULL;
-    int status = as_messages ? messages_of(wishes, &messages, error) : 0;
-    if (status)
-        return status;
+    int status = as_messages ? messages_of(wishes, &work->messages, error) : 0;
     bool asked = wishes->max_tokens != UINT32_MAX;
-    struct engine_submit submit = {.text = as_messages ? NULL : wishes->prompt,
-                                   .messages_json = messages,
-                                   .add_generation_prompt = as_messages,
-                                   .max_tokens = asked ? wishes->max_tokens : DEFAULT_TOKENS,
-                                   .ignore_eos = wishes->ignore_eos,
-                                   .stops = wishes->stops,
-                                   .n_stops = (uint32_t)wishes->n_stops,
-                                   .sampling = sampling_make(engine, &wishes->sampling)};
-    FILE *stream = wishes->json ? NULL : stdout;
-    status = cli_answer_stream(engine, &submit, stream, answer, error);
-    if (status == ERROR_LIMIT && !asked && answer->timings.generated_tokens == 0) {
-        submit.max_tokens = 0; /* the default does not fit: what the context leaves */
-        cli_answer_free(answer);
-        status = cli_answer_stream(engine, &submit, stream, answer, error);
-    }
-    free(messages);
+    work->submit = (struct engine_submit){.text = as_messages ? NULL : wishes->prompt,
+                                          .messages_json = work->messages,
+                                          .add_generation_prompt = as_messages,
+                                          .max_tokens = asked ? wishes->max_tokens : DEFAULT_TOKENS,
+                                          .prompt_only = wishes->max_tokens == 0,
+                                          .ignore_eos = wishes->ignore_eos,
+                                          .stops = wishes->stops,
+                                          .n_stops = (uint32_t)wishes->n_stops,
+                                          .sampling = sampling_make(work->engine, &wishes->sampling)};
     return status;
+}
+
+/* The answer, and with it all of standard output that is text. */
+static int complete(struct work *work, const struct wishes *wishes, struct error *error)
+{
+    struct cli_answer *answer = &work->answer;
+    FILE *stream = wishes->json ? NULL : stdout;
+    int status = cli_answer_stream(work->engine, &work->submit, stream, answer, error);
+    if (status == ERROR_LIMIT && wishes->max_tokens == UINT32_MAX && answer->timings.generated_tokens == 0) {
+        work->submit.max_tokens = 0; /* the default does not fit: what the context leaves */
+        cli_answer_free(answer);
+        status = cli_answer_stream(work->engine, &work->submit, stream, answer, error);
+    }
+    if (!status && stream && wishes->max_tokens)
+        putchar('\n');
+    return status;
+}
+
+static int save(struct work *work, const struct wishes *wishes, struct error *error)
+{
+    if (!wishes->save || work->answer.finish == FINISH_CANCELLED)
+        return 0;
+    fflush(stdout); /* the answer is whole, whatever comes of this */
+    return engine_save_prompt_cache(work->engine, &work->submit, wishes->save, &work->saved, error);
 }
 
 static json_t *number(double value)
@@ -177,8 +223,16 @@ static json_t *number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-static void print_json(const struct engine_info *info, const struct cli_answer *answer)
+static json_t *saved_json(const struct engine_saved_prompt *saved, const char *path)
 {
+    return json_pack("{s:s, s:i, s:I}", "file", path, "tokens", (int)saved->n_tokens, "bytes",
+                     (json_int_t)saved->file_bytes);
+}
+
+static void print_json(const struct work *work, const struct wishes *wishes)
+{
+    const struct engine_info *info = engine_info(work->engine);
+    const struct cli_answer *answer = &work->answer;
     const struct engine_timings *t = &answer->timings;
     json_t *text = json_stringn(answer->text, answer->length);
     json_t *o = json_pack(
@@ -189,11 +243,20 @@ static void print_json(const struct engine_info *info, const struct cli_answer *
         "prefill_tokens_per_second", number(cli_answer_prefill_tps(answer)), "decode_tokens_per_second",
         number(cli_answer_decode_tps(answer)), "load_ms", number(info->load_ms), "drafted_tokens",
         (int)t->drafted_tokens, "accepted_tokens", (int)t->accepted_tokens);
+    if (work->saved.n_tokens)
+        json_object_set_new(o, "saved_prompt_cache", saved_json(&work->saved, wishes->save));
     char *dump = o ? json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     if (dump)
         puts(dump);
     free(dump);
     json_decref(o);
+}
+
+static void print_saved(const struct engine_saved_prompt *saved, const char *path)
+{
+    char bytes[FORMAT_MAX];
+    fprintf(stderr, "%u of the prompt's %u tokens are kept in %s (%s)\n", saved->n_tokens, saved->n_prompt,
+            path, format_bytes(bytes, (double)saved->file_bytes));
 }
 
 static void print_stats(const struct engine_info *info, const struct cli_answer *answer)
@@ -207,6 +270,32 @@ static void print_stats(const struct engine_info *info, const struct cli_answer 
             format_number(prefill, cli_answer_prefill_tps(answer)), info->backend, info->isa,
             format_of(threads, info->n_threads, "thread"), format_ms(load, info->load_ms),
             color ? "\x1b[0m" : "");
+}
+
+/* Everything but the command line. */
+static int run(const struct cli_parser *parser, struct wishes *wishes, struct work *work, struct error *error)
+{
+    int status = read_input(work, wishes, error);
+    if (!status)
+        status = cli_open_engine(parser, parser->positional[0], &work->engine, error);
+    if (!status && wishes->save) /* could it be kept at all? */
+        status = engine_save_prompt_cache(work->engine, NULL, wishes->save, &work->saved, error);
+    if (!status)
+        status = make_submit(work, wishes, error);
+    if (!status)
+        status = complete(work, wishes, error);
+    if (!status)
+        status = save(work, wishes, error);
+    if (!status && wishes->json)
+        print_json(work, wishes);
+    /* also so that the figures come after the answer where both streams end in one file */
+    if (!status && (fflush(stdout) || ferror(stdout)))
+        status = error_set(error, ERROR_IO, "cannot write to standard output: %s", strerror(errno));
+    if (!status && work->saved.n_tokens && !wishes->json)
+        print_saved(&work->saved, wishes->save);
+    if (!status && wishes->stats && work->answer.timings.generated_tokens)
+        print_stats(engine_info(work->engine), &work->answer);
+    return status;
 }
 
 int cli_generate(int argc, char **argv)
@@ -225,34 +314,19 @@ int cli_generate(int argc, char **argv)
         return cli_usage(&parser, "a prompt is needed: -p TEXT, or -p - for standard input");
     if (wishes.raw && wishes.chat)
         return cli_usage(&parser, "--raw and --chat exclude each other");
+    if (!wishes.max_tokens && !wishes.save)
+        return cli_usage(&parser,
+                         "--max-tokens wants a whole number from 1, or 0 beside --save-prompt-cache");
 
     cli_catch_interrupts();
     struct error error = {0};
-    struct engine *engine = NULL;
-    struct cli_answer answer = {0};
-    char *input = NULL;
-    int status = 0;
-    if (strcmp(wishes.prompt, "-") == 0) {
-        status = read_stdin(&input, &error);
-        wishes.prompt = input ? input : "";
-    }
-    if (!status)
-        status = cli_open_engine(&parser, parser.positional[0], &engine, &error);
-    if (!status)
-        status = complete(engine, &wishes, &answer, &error);
-    if (!status && wishes.json)
-        print_json(engine_info(engine), &answer);
-    else if (!status)
-        putchar('\n');
-    /* also so that the figures come after the answer where both streams end in one file */
-    if (!status && (fflush(stdout) || ferror(stdout)))
-        status = error_set(&error, ERROR_IO, "cannot write to standard output: %s", strerror(errno));
-    if (!status && wishes.stats && answer.timings.generated_tokens)
-        print_stats(engine_info(engine), &answer);
-    bool interrupted = answer.finish == FINISH_CANCELLED;
-    cli_answer_free(&answer);
-    engine_close(engine);
-    free(input);
+    struct work work = {0};
+    int status = run(&parser, &wishes, &work, &error);
+    bool interrupted = work.answer.finish == FINISH_CANCELLED;
+    cli_answer_free(&work.answer);
+    engine_close(work.engine);
+    free(work.messages);
+    free(work.input);
     if (status)
         return cli_failed("generate", &error);
     return interrupted ? CLI_EXIT_INTERRUPTED : CLI_EXIT_OK;

@@ -23,7 +23,8 @@ enum {
     ID_PREFILL_CHUNK,
     ID_KV_BITS,
     ID_PROMPT_LOOKUP,
-    ID_ADAPTER
+    ID_ADAPTER,
+    ID_PROMPT_CACHE
 };
 
 enum { MAX_OPTIONS = 64, MAX_THREADS = 1024, MAX_CONTEXT = 1 << 24 };
@@ -38,6 +39,8 @@ static const struct cli_option engine_table[] = {
     {ID_KV_BITS, 0, "kv-bits", "N", "bits per cached number: 8, 16 or 32 (default 16; 32 with --precise)"},
     {ID_PROMPT_LOOKUP, 0, "prompt-lookup", "N", "guess up to N tokens from the text so far (default 0)"},
     {ID_ADAPTER, 0, "adapter", "DIR", "a LoRA adapter for the model, as mlx_lm.lora writes it"},
+    {ID_PROMPT_CACHE, 0, "prompt-cache", "FILE",
+     "a prompt that generate --save-prompt-cache has kept: known at once"},
     {0, 0, NULL, NULL, NULL}};
 
 static const struct cli_option help_option = {ID_HELP, 'h', "help", NULL, "this page"};
@@ -68,10 +71,11 @@ static const char *environment_of(int id)
 }
 
 /* A command's own option of the same name stands before an engine option (bench: --threads takes a list); not
- * every one takes --adapter. */
+ * every one takes --adapter or --prompt-cache. */
 static bool overridden(const struct cli_spec *spec, const char *name)
 {
-    if (!spec->adapter && strcmp(name, "adapter") == 0)
+    if ((!spec->adapter && strcmp(name, "adapter") == 0) ||
+        (!spec->prompt_cache && strcmp(name, "prompt-cache") == 0))
         return true;
     for (const struct cli_option *o = spec->options; o && o->name; o++)
         if (strcmp(o->name, name) == 0)
@@ -220,6 +224,10 @@ static void engine_option(struct cli_parser *parser, int id)
     case ID_ADAPTER:
         /* "." and "../tuned" have no name to be told by, and a word would be found in any message */
         engine->adapter = realpath(parser->value, parser->adapter) ? parser->adapter : parser->value;
+        break;
+    case ID_PROMPT_CACHE: /* likewise */
+        engine->prompt_cache =
+            realpath(parser->value, parser->prompt_cache) ? parser->prompt_cache : parser->value;
         break;
     case ID_PROMPT_LOOKUP:
         cli_u32(parser, 0, ENGINE_MAX_PROMPT_LOOKUP, &engine->prompt_lookup);

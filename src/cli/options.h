@@ -54,6 +54,7 @@ struct cli_spec {
     const struct cli_option *options; /* NULL: none */
     bool engine_options;              /* also takes --threads, --ctx, ... */
     bool adapter;                     /* and --adapter */
+    bool prompt_cache;                /* and --prompt-cache */
     int min_positional, max_positional;
     const char *examples; /* whole lines */
 };
@@ -65,8 +66,9 @@ struct cli_parser {
     char option[48];              /* its name, for messages: "--threads", or "LLMIND_THREADS" */
     const char *positional[CLI_MAX_POSITIONAL];
     int n_positional;
-    struct error error;     /* the first thing that was wrong; code 0: nothing */
-    char adapter[PATH_MAX]; /* what engine.adapter points to: the folder's whole path, where there is one */
+    struct error error; /* the first thing that was wrong; code 0: nothing */
+    /* What engine.adapter and engine.prompt_cache point to: whole paths, where there is something. */
+    char adapter[PATH_MAX], prompt_cache[PATH_MAX];
     /* private */
     int argc;
     char **argv;

@@ -101,9 +101,11 @@ static const struct cli_spec spec = {
     .options = options,
     .engine_options = true,
     .adapter = true,
+    .prompt_cache = true,
     .max_positional = 0,
     .examples = "  llmind serve --open\n"
                 "  llmind serve --model mlx-community/Qwen3-0.6B-4bit --ctx 8192 --kv-bits 8\n"
+                "  llmind serve --prompt-cache book.cache\n"
                 "  llmind serve --host 0.0.0.0 --api-key-file key --allow-host llm.example.com\n"};
 
 struct wish {

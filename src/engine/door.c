@@ -70,3 +70,9 @@ int engine_trace(struct engine *engine, uint32_t n_tokens, uint32_t depth, struc
 {
     return engine->door->trace(engine, n_tokens, depth, out, error);
 }
+
+int engine_save_prompt_cache(struct engine *engine, const struct engine_submit *prompt, const char *path,
+                             struct engine_saved_prompt *out, struct error *error)
+{
+    return engine->door->save_prompt_cache(engine, prompt, path, out, error);
+}

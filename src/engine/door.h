@@ -25,6 +25,8 @@ struct engine_door {
     void (*stats)(struct engine *engine, struct engine_stats *out);
     int (*trace)(struct engine *engine, uint32_t n_tokens, uint32_t depth, struct engine_trace *out,
                  struct error *error);
+    int (*save_prompt_cache)(struct engine *engine, const struct engine_submit *prompt, const char *path,
+                             struct engine_saved_prompt *out, struct error *error);
 };
 
 struct engine {

@@ -157,7 +157,7 @@ static int init_locks(struct local_engine *engine, struct error *error)
         return error_memory(error, "a lock", sizeof engine->lock);
     /* glibc's condition variables with default attributes need nothing that could fail */
     pthread_cond_init(&engine->wake, NULL);
-    pthread_cond_init(&engine->trace_done, NULL);
+    pthread_cond_init(&engine->job_done, NULL);
     engine->has_lock = true;
     return 0;
 }
@@ -215,7 +215,7 @@ static void local_close(struct engine *base)
     }
     if (engine->has_lock) {
         pthread_cond_destroy(&engine->wake);
-        pthread_cond_destroy(&engine->trace_done);
+        pthread_cond_destroy(&engine->job_done);
         pthread_mutex_destroy(&engine->lock);
     }
     constraint_source_close(&engine->constraints);
@@ -308,6 +308,7 @@ static const struct engine_door local_door = {
     .next_event = local_next_event,
     .stats = local_stats,
     .trace = local_trace,
+    .save_prompt_cache = local_save_prompt_cache,
 };
 
 /* An engine that has read headers and options, and nothing else. local_close also closes one that failed. */
@@ -395,6 +396,8 @@ int engine_open(const struct engine_options *options, struct engine **out, struc
     if ((status = init_locks(engine, error)) != 0)
         goto out;
     describe(engine);
+    if (options->prompt_cache && (status = prompt_cache_load(engine, options->prompt_cache, error)) != 0)
+        goto out;
     engine->info.load_ms = (double)(clock_now_ns() - start) / 1e6;
     status = start_thread(engine, error);
 out:

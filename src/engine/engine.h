@@ -26,6 +26,7 @@ struct engine_request;
 struct engine_options {
     const char *model;         /* folder */
     const char *adapter;       /* folder of a LoRA adapter in mlx-lm's form; NULL: none */
+    const char *prompt_cache;  /* file of engine_save_prompt_cache: computed already; NULL: none */
     const char *backend, *isa; /* NULL: best here */
     uint32_t n_threads;        /* 0: all cores this process may use */
     uint32_t context; /* tokens one sequence may have; 0: the model's own, at most ENGINE_DEFAULT_CONTEXT */
@@ -55,10 +56,13 @@ enum {
 /* Memory is checked against what the machine has before the KV cache is allocated. KV pages are enough for
  * max_sequences whole contexts, unless that is too much for this machine (see budget.h); then fewer long
  * requests run at once and the others wait. Errors: those of model_open and backend_prepare, and ERROR_LIMIT
- * when it does not fit, or context is more than the model's (with figures). */
+ * when it does not fit, or context is more than the model's (with figures). Of a prompt cache:
+ * ERROR_NOT_FOUND, ERROR_INVALID (no prompt cache, damaged, or of another model or other options:
+ * which), ERROR_LIMIT (longer than the context), ERROR_UNSUPPORTED (a newer format, a backend whose pages
+ * cannot be kept, or prompts do not share pages). */
 int engine_open(const struct engine_options *options, struct engine **out, struct error *error);
-/* Everything that engine_open checks before it allocates or parses anything large (an adapter is not): the
- * files' headers, the plan, the options, the memory. The same errors. */
+/* Everything that engine_open checks before it allocates or parses anything large (an adapter and a prompt
+ * cache are not): the files' headers, the plan, the options, the memory. The same errors. */
 int engine_check(const struct engine_options *options, struct error *error);
 
 /* What an engine with these options would be, for a plan alone: `model` is not looked at, nothing is opened
@@ -166,6 +170,7 @@ struct engine_submit {
     const char *grammar; /* copied */
     bool embedding;      /* no answer: what the model makes of the prompt's last token, as EVENT_EMBEDDING */
     bool no_cache;       /* neither uses nor leaves pages of its prompt: for timed runs */
+    bool prompt_only;    /* no answer (max_tokens 0): the prompt's pages are computed, and left to be found */
 
     engine_logits_function on_logits; /* only where the engine is in this process: else ERROR_UNSUPPORTED */
     void *on_logits_context;
@@ -247,6 +252,24 @@ struct engine_event {
 /* The next event, waiting up to timeout_ms (< 0: for ever). Returns 1 with *event filled, 0 on time-out, -1
  * after EVENT_FINISH was taken. One reader per request. */
 int engine_next_event(struct engine_request *request, struct engine_event *event, int timeout_ms);
+
+/* ---- prompts that outlast the process ---- */
+
+struct engine_saved_prompt {
+    uint32_t n_tokens, n_prompt; /* kept: whole pages only; of the prompt */
+    uint64_t file_bytes;
+};
+/* Writes the whole pages of a prompt's beginning into a file, from which engine_options.prompt_cache takes
+ * them: requests that begin with these tokens then find them computed, bit for bit, by any engine of this
+ * model with the same adapter, backend, ISA, kv_bits and precise. Of *prompt only what says the prompt is
+ * used; NULL: nothing is written, only said whether this engine could. The prompt has been computed before,
+ * by a request for it (prompt_only, for one) whose pages are still known. The file appears whole or not at
+ * all, and may be read by its owner only; its format is prompt_cache_file.h's. Waits for the engine's thread;
+ * not while requests run. Errors: those of engine_submit about the prompt, ERROR_INVALID (shorter than a
+ * page), ERROR_NOT_FOUND (not computed; no such folder), ERROR_BUSY, ERROR_IO (a full disk),
+ * ERROR_UNSUPPORTED (as engine_open; the engine lives in another process). */
+int engine_save_prompt_cache(struct engine *engine, const struct engine_submit *prompt, const char *path,
+                             struct engine_saved_prompt *out, struct error *error);
 
 /* ---- figures ---- */
 

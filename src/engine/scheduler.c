@@ -10,30 +10,21 @@
 #include "platform/clock.h"
 
 /* Waits for something to do. Returns false when the engine closes. */
-static bool wait_for_work(struct local_engine *engine, bool idle, struct trace_job **job)
+static bool wait_for_work(struct local_engine *engine, bool idle, struct engine_job **job)
 {
     pthread_mutex_lock(&engine->lock);
     while (idle && !engine->stopping && !engine->wake_pending)
         pthread_cond_wait(&engine->wake, &engine->lock);
     engine->wake_pending = false;
     bool go_on = !engine->stopping;
-    *job = engine->trace && !engine->trace->done ? engine->trace : NULL;
+    *job = engine->job && !engine->job->done ? engine->job : NULL;
     pthread_mutex_unlock(&engine->lock);
     return go_on;
 }
 
-static void finish_trace(struct local_engine *engine, struct trace_job *job)
-{
-    pthread_mutex_lock(&engine->lock);
-    job->done = true;
-    pthread_cond_broadcast(&engine->trace_done);
-    pthread_mutex_unlock(&engine->lock);
-}
-
 /* ---- the end of requests ---- */
 
-/* engine->lock is held. */
-static void publish_pages(struct local_engine *engine)
+void scheduler_publish_pages(struct local_engine *engine)
 {
     const struct kvcache *cache = &engine->kvcache;
     engine->stats.pages_used = cache->n_used + cache->n_idle;
@@ -53,7 +44,7 @@ static void end_request(struct local_engine *engine, struct local_request *reque
         engine->stats.active_sequences--;
     else
         engine->stats.queued_requests--;
-    publish_pages(engine);
+    scheduler_publish_pages(engine);
     if (request->finish == FINISH_CANCELLED)
         engine->stats.cancelled_requests++;
     else
@@ -115,12 +106,12 @@ static void drop_queued(struct local_engine *engine, bool cancelled_only)
 
 /* ---- the way in ---- */
 
-/* NULL also while a trace waits for its turn: it runs alone. */
+/* NULL also while a job waits for its turn: it runs alone. */
 static struct local_request *oldest_queued(struct local_engine *engine)
 {
     pthread_mutex_lock(&engine->lock);
-    bool trace_waits = engine->trace && !engine->trace->done;
-    struct local_request *oldest = trace_waits ? NULL : engine->queue_head;
+    bool job_waits = engine->job && !engine->job->done;
+    struct local_request *oldest = job_waits ? NULL : engine->queue_head;
     pthread_mutex_unlock(&engine->lock);
     return oldest; /* and it stays: only this thread takes from the queue */
 }
@@ -170,7 +161,7 @@ static void publish(struct local_engine *engine, uint64_t step_ns)
     engine->stats.drafted_tokens += engine->step_drafted;
     engine->stats.accepted_tokens += engine->step_accepted;
     engine->stats.step_ns += step_ns;
-    publish_pages(engine);
+    scheduler_publish_pages(engine);
     pthread_mutex_unlock(&engine->lock);
     engine->step_prefill = engine->step_cached = engine->step_generated = 0;
     engine->step_drafted = engine->step_accepted = 0;
@@ -208,12 +199,12 @@ static bool step(struct local_engine *engine)
 void *scheduler_main(void *context)
 {
     struct local_engine *engine = context;
-    struct trace_job *job;
+    struct engine_job *job;
     bool idle = true;
     while (wait_for_work(engine, idle, &job)) {
         if (job) {
-            trace_run(engine, job);
-            finish_trace(engine, job);
+            job->run(engine, job);
+            job_finish(engine, job);
         }
         retire_cancelled(engine);
         drop_queued(engine, true);
@@ -222,7 +213,7 @@ void *scheduler_main(void *context)
     }
     if (job) {
         job->status = error_set(&job->error, ERROR_CANCELLED, "the engine is closing");
-        finish_trace(engine, job);
+        job_finish(engine, job);
     }
     for (uint32_t i = 0; i < engine->n_active; i++)
         engine->active[i]->finish = FINISH_CANCELLED;

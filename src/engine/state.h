@@ -88,17 +88,26 @@ struct local_request {
     struct error error;
 };
 
-/* A step to trace: lent by the thread that waits in engine_trace, run by the engine's. */
+/* Work for the engine's thread that belongs to no request, lent by a thread that waits for it (job.c). It is
+ * run alone: no request is active, and none is admitted before it is done. Whoever has one embeds this as the
+ * first member of its own struct. */
+struct engine_job {
+    const char *name; /* for messages: "trace" */
+    void (*run)(struct local_engine *engine, struct engine_job *job);
+    int status; /* what run makes of it, and why */
+    struct error error;
+    bool done; /* guarded by engine.lock */
+};
+
+/* A step to trace. */
 struct trace_job {
+    struct engine_job base;
     uint32_t n_sequences, depth;
     uint32_t n_segments, pages_each;
     int32_t *tokens;      /* [n_sequences, depth + 1] */
     uint32_t *pages;      /* [n_sequences, pages_each], filled by the engine's thread */
     uint64_t *segment_ns; /* [TRACE_REPEATS, n_segments] */
     uint64_t traced_ns[TRACE_REPEATS], plain_ns[TRACE_REPEATS];
-    int status;
-    struct error error;
-    bool done; /* guarded by engine.lock */
 };
 
 struct local_engine {
@@ -123,15 +132,15 @@ struct local_engine {
     struct constraint_source constraints; /* any thread */
 
     pthread_mutex_t lock;
-    pthread_cond_t wake;       /* work for the engine's thread */
-    pthread_cond_t trace_done; /* for engine_trace */
+    pthread_cond_t wake;     /* work for the engine's thread */
+    pthread_cond_t job_done; /* for job_run */
     /* Guarded by lock. */
     bool stopping, wake_pending;
     struct local_request *queue_head, *queue_tail; /* oldest first */
     uint32_t n_live;                               /* queued or active */
     uint32_t n_arriving; /* let in by the queue limit, not queued yet: being tokenized */
     bool short_of_pages; /* the oldest waits for pages, not for a slot */
-    struct trace_job *trace;
+    struct engine_job *job;
     struct engine_stats stats;
 
     /* The engine's thread only. */
@@ -160,6 +169,8 @@ void local_release(struct engine_request *base);
 int local_next_event(struct engine_request *base, struct engine_event *event, int timeout_ms);
 int local_trace(struct engine *base, uint32_t n_tokens, uint32_t depth, struct engine_trace *out,
                 struct error *error); /* trace.c */
+int local_save_prompt_cache(struct engine *base, const struct engine_submit *prompt, const char *path,
+                            struct engine_saved_prompt *out, struct error *error); /* prompt_cache.c */
 
 /* request.c: an empty request, or NULL. request_free takes one that the engine's thread has not seen, or has
  * let go of. */
@@ -168,8 +179,21 @@ void request_free(struct local_request *request);
 /* Wakes the engine's thread. Signature of stream.wake. */
 void engine_wake(void *context);
 
+/* submit.c: encodes the prompt of *submit, and checks it, on the caller's thread: request->prompt and
+ * n_prompt (in its arena), starts_thinking. The errors of engine_submit that are about prompts. */
+int request_encode(struct local_engine *engine, struct local_request *request,
+                   const struct engine_submit *submit, struct error *error);
+
+/* job.c: has the engine's thread run the job and waits for it. Errors: the job's own, ERROR_BUSY (requests or
+ * another job are running), ERROR_CANCELLED (the engine is closing). */
+int job_run(struct local_engine *engine, struct engine_job *job, struct error *error);
+/* The engine's thread: it is over, the one that waits may go on. */
+void job_finish(struct local_engine *engine, struct engine_job *job);
+
 /* scheduler.c: the engine's thread. */
 void *scheduler_main(void *context);
+/* Puts the figures of the pages into the stats. engine->lock is held. */
+void scheduler_publish_pages(struct local_engine *engine);
 
 /* batch.c: fills engine->batch from the active requests and sets their step_tokens and step_rows. Leaves
  * n_tokens at 0 when nobody can go on. */
@@ -186,7 +210,8 @@ void answer_step(struct local_engine *engine, struct local_request *request, con
 /* Sends the last event of a request whose finish is set. The request must not be touched afterwards. */
 void answer_finish(struct local_engine *engine, struct local_request *request);
 
-/* trace.c: runs engine->trace, called by the engine's thread while no request is active. */
-void trace_run(struct local_engine *engine, struct trace_job *job);
+/* prompt_cache.c: fills pages from a file (engine_options.prompt_cache) and makes them known, before the
+ * engine's thread starts. */
+int prompt_cache_load(struct local_engine *engine, const char *path, struct error *error);
 
 #endif

@@ -97,8 +97,8 @@ static int copy_prompt(struct local_engine *engine, struct local_request *reques
     return 0;
 }
 
-static int make_prompt(struct local_engine *engine, struct local_request *request,
-                       const struct engine_submit *submit, struct error *error)
+int request_encode(struct local_engine *engine, struct local_request *request,
+                   const struct engine_submit *submit, struct error *error)
 {
     struct token_list list = {0};
     int status = check_prompt(submit, error);
@@ -125,7 +125,9 @@ static int set_length(const struct local_engine *engine, struct local_request *r
         return error_set(error, ERROR_INVALID, "embedding: there is no answer beside it");
     if (submit->embedding && !engine->info.hidden)
         return error_set(error, ERROR_UNSUPPORTED, "model %s gives no embeddings", engine->info.model_name);
-    if (!submit->max_tokens && !submit->on_logits && !submit->embedding) {
+    if (submit->prompt_only && (submit->max_tokens || submit->on_logits || submit->embedding))
+        return error_set(error, ERROR_INVALID, "prompt_only: there is no answer beside it");
+    if (!submit->max_tokens && !submit->on_logits && !submit->embedding && !submit->prompt_only) {
         if (!left)
             return error_set(error, ERROR_LIMIT,
                              "the prompt fills the context: %u tokens of %u, and no room for an answer",
@@ -275,7 +277,7 @@ static int prepare(struct local_engine *engine, struct local_request *request,
     request->on_logits = submit->on_logits;
     request->on_logits_context = submit->on_logits_context;
     request->shares = engine->sharing && !submit->no_cache && !submit->on_logits;
-    int status = make_prompt(engine, request, submit, error);
+    int status = request_encode(engine, request, submit, error);
     request->timings.tokenized_ns = clock_now_ns();
     request->timings.prompt_tokens = request->n_prompt;
     if (status || (status = set_length(engine, request, submit, error)) != 0 ||

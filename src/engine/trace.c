@@ -34,12 +34,12 @@ static int fill_cache(struct local_engine *engine, struct trace_job *job)
         const uint32_t *pages = job->pages + (size_t)s * job->pages_each;
         for (uint32_t done = 0, n; done < job->depth; done += n) {
             if (closing(engine))
-                return error_set(&job->error, ERROR_CANCELLED, "the engine is closing");
+                return error_set(&job->base.error, ERROR_CANCELLED, "the engine is closing");
             n = job->depth - done < engine->info.prefill_chunk ? job->depth - done
                                                                : engine->info.prefill_chunk;
             batch_clear(engine);
             batch_append(engine, tokens + done, n, done, 0, pages, job->pages_each);
-            int status = backend_step(engine->backend, &engine->batch, &logits, NULL, &job->error);
+            int status = backend_step(engine->backend, &engine->batch, &logits, NULL, &job->base.error);
             if (status)
                 return status;
         }
@@ -52,7 +52,7 @@ static int time_step(struct local_engine *engine, struct trace_job *job, uint64_
 {
     const float *logits;
     uint64_t start = clock_now_ns();
-    int status = backend_step(engine->backend, &engine->batch, &logits, segment_ns, &job->error);
+    int status = backend_step(engine->backend, &engine->batch, &logits, segment_ns, &job->base.error);
     *step_ns = clock_now_ns() - start;
     return status;
 }
@@ -85,18 +85,20 @@ static int time_steps(struct local_engine *engine, struct trace_job *job)
     return status;
 }
 
-void trace_run(struct local_engine *engine, struct trace_job *job)
+static void run_trace(struct local_engine *engine, struct engine_job *base)
 {
+    struct trace_job *job = (struct trace_job *)base;
     uint32_t n_pages = job->n_sequences * job->pages_each;
     if (!kvcache_reserve(&engine->kvcache, NULL, 0, n_pages)) {
-        job->status = error_set(&job->error, ERROR_INTERNAL, "KV pages are in use although no request runs");
+        base->status =
+            error_set(&base->error, ERROR_INTERNAL, "KV pages are in use although no request runs");
         return;
     }
     for (uint32_t i = 0; i < n_pages; i++)
         job->pages[i] = kvcache_take(&engine->kvcache);
-    job->status = fill_cache(engine, job);
-    if (!job->status)
-        job->status = time_steps(engine, job);
+    base->status = fill_cache(engine, job);
+    if (!base->status)
+        base->status = time_steps(engine, job);
     kvcache_release(&engine->kvcache, job->pages, n_pages, 0);
 }
 
@@ -132,26 +134,6 @@ static int make_job(struct local_engine *engine, struct trace_job *job, struct e
     for (size_t i = 0; i < n_tokens; i++)
         job->tokens[i] = (int32_t)(random_u64(0, i) % engine->plan->vocab);
     return 0;
-}
-
-static int run_job(struct local_engine *engine, struct trace_job *job, struct error *error)
-{
-    pthread_mutex_lock(&engine->lock);
-    bool busy = engine->n_live || engine->trace || engine->stopping;
-    if (!busy) {
-        engine->trace = job;
-        engine->wake_pending = true;
-        pthread_cond_signal(&engine->wake);
-        while (!job->done)
-            pthread_cond_wait(&engine->trace_done, &engine->lock);
-        engine->trace = NULL;
-    }
-    pthread_mutex_unlock(&engine->lock);
-    if (busy)
-        return error_set(error, ERROR_BUSY, "trace: requests are running; try again when they are done");
-    if (job->status && error)
-        *error = job->error;
-    return job->status;
 }
 
 /* Of the runs that count; -1: none does. */
@@ -227,10 +209,11 @@ int local_trace(struct engine *base, uint32_t n_tokens, uint32_t depth, struct e
     int status = check(engine, n_tokens, depth, error);
     if (status)
         return status;
-    struct trace_job job = {.n_sequences = n_tokens, .depth = depth};
+    struct trace_job job = {
+        .base = {.name = "trace", .run = run_trace}, .n_sequences = n_tokens, .depth = depth};
     status = make_job(engine, &job, error);
     if (!status)
-        status = run_job(engine, &job, error);
+        status = job_run(engine, &job.base, error);
     if (!status)
         status = report(engine, &job, out, error);
     free(job.segment_ns);

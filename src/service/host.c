@@ -126,7 +126,7 @@ static int find_model(const struct model_host *host, const char *model, struct h
         return 0;
     }
     int status = copy_word(wish->name, sizeof wish->name, model, "the model's name", error);
-    wish->adapter[0] = '\0';
+    wish->adapter[0] = wish->prompt_cache[0] = '\0';
     return status ? status : catalog_find(model, wish->path, sizeof wish->path, error);
 }
 
@@ -180,6 +180,22 @@ static int apply(struct host_wish *wish, const struct host_load_options *options
         status =
             copy_word(wish->adapter, sizeof wish->adapter, options->adapter, "the adapter's folder", error);
     return status;
+}
+
+/* After apply: a prompt cache that was computed or is kept otherwise would be refused, and so would one that
+ * is longer than a smaller context. It is there again with the options of the start. */
+static void choose_prompt_cache(const struct model_host *host, struct host_wish *wish)
+{
+    const struct host_wish *standard = &host->standard;
+    const struct engine_options *now = &wish->options, *then = &standard->options;
+    bool same = strcmp(wish->path, standard->path) == 0 && strcmp(wish->backend, standard->backend) == 0 &&
+                strcmp(wish->isa, standard->isa) == 0 && strcmp(wish->adapter, standard->adapter) == 0 &&
+                now->kv_bits == then->kv_bits && now->precise == then->precise &&
+                now->context == then->context;
+    if (same)
+        memcpy(wish->prompt_cache, standard->prompt_cache, sizeof wish->prompt_cache);
+    else
+        wish->prompt_cache[0] = '\0';
 }
 
 /* ---- leases ---- */
@@ -359,6 +375,7 @@ int host_load(struct model_host *host, const char *model, const struct host_load
         status = apply(&wish, options, error);
     if (status)
         return status;
+    choose_prompt_cache(host, &wish);
     pthread_mutex_lock(&host->lock);
     if ((status = host_begin_turn(host, &turn, &deadline, error)) == 0) {
         host_notice_death(host, &gone);
@@ -424,7 +441,7 @@ int host_open(const struct host_options *options, struct model_host **out, struc
         return error_memory(error, "the model host", sizeof *host);
     struct host_wish *standard = &host->standard;
     standard->options = options->engine;
-    standard->options.model = standard->options.adapter = NULL;
+    standard->options.model = standard->options.adapter = standard->options.prompt_cache = NULL;
     standard->options.backend = standard->options.isa = NULL;
     int status =
         copy_word(standard->backend, sizeof standard->backend, options->engine.backend, "backend", error);
@@ -433,6 +450,9 @@ int host_open(const struct host_options *options, struct model_host **out, struc
     if (!status)
         status =
             copy_word(standard->adapter, sizeof standard->adapter, options->engine.adapter, "adapter", error);
+    if (!status)
+        status = copy_word(standard->prompt_cache, sizeof standard->prompt_cache,
+                           options->engine.prompt_cache, "the prompt cache's path", error);
     if (!status)
         status = set_default(standard, options->default_model, error);
     if (status) {

@@ -110,6 +110,7 @@ struct engine_options host_wish_options(const struct host_wish *wish)
     options.backend = wish->backend[0] ? wish->backend : NULL;
     options.isa = wish->isa[0] ? wish->isa : NULL;
     options.adapter = wish->adapter[0] ? wish->adapter : NULL;
+    options.prompt_cache = wish->prompt_cache[0] ? wish->prompt_cache : NULL;
     return options;
 }
 
@@ -118,7 +119,8 @@ bool host_wish_equal(const struct host_wish *a, const struct host_wish *b)
     const struct engine_options *x = &a->options, *y = &b->options;
     return strcmp(a->path, b->path) == 0 && strcmp(a->backend, b->backend) == 0 &&
            strcmp(a->isa, b->isa) == 0 && strcmp(a->adapter, b->adapter) == 0 &&
-           x->n_threads == y->n_threads && x->context == y->context && x->max_sequences == y->max_sequences &&
+           strcmp(a->prompt_cache, b->prompt_cache) == 0 && x->n_threads == y->n_threads &&
+           x->context == y->context && x->max_sequences == y->max_sequences &&
            x->prefill_chunk == y->prefill_chunk && x->kv_bits == y->kv_bits &&
            x->prompt_lookup == y->prompt_lookup && x->precise == y->precise &&
            x->queue_limit == y->queue_limit && x->no_prefix_sharing == y->no_prefix_sharing;
@@ -197,6 +199,8 @@ static int load(struct model_host *host, const struct host_wish *wish, struct er
     log_event(LOG_LEVEL_INFO, "loading", "model=%s", wish->name);
     int status = open_worker(host, wish, &loaded->engine, &reason);
     if (status) {
+        error_replace(&reason, wish->prompt_cache,
+                      "the prompt cache"); /* first: it may lie beside the model */
         error_replace(&reason, wish->path, wish->name);
         error_replace(&reason, wish->adapter, "the adapter");
     }

@@ -24,6 +24,8 @@ struct host_wish {
     char name[HOST_NAME_BYTES], path[HOST_PATH_BYTES];
     char backend[HOST_WORD_BYTES], isa[HOST_WORD_BYTES];
     char adapter[HOST_PATH_BYTES]; /* the default model's from the start, any other's only by a load */
+    /* of the default model, and only with the options of the start: keys and values of others are others */
+    char prompt_cache[HOST_PATH_BYTES];
     struct engine_options options; /* its strings are NULL: host_wish_options points them at the above */
 };
 

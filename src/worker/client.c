@@ -149,6 +149,18 @@ static int trace(struct engine *engine, uint32_t n_tokens, uint32_t depth, struc
     return status;
 }
 
+/* The process that holds the pages would write wherever its parent may: nobody needs that. */
+static int save_prompt_cache(struct engine *engine, const struct engine_submit *prompt, const char *path,
+                             struct engine_saved_prompt *out, struct error *error)
+{
+    (void)engine;
+    (void)prompt;
+    (void)path;
+    *out = (struct engine_saved_prompt){0};
+    return error_set(error, ERROR_UNSUPPORTED,
+                     "prompt caches are written only where the engine is in the same process");
+}
+
 /* ---- texts of tokens ---- */
 
 static int copy_text(int32_t token, const char *text, size_t n, char *out, size_t capacity, size_t *length,
@@ -298,6 +310,7 @@ static const struct engine_door worker_door = {
     .next_event = worker_next_event,
     .stats = stats,
     .trace = trace,
+    .save_prompt_cache = save_prompt_cache,
 };
 
 /* Signals are for the threads of the caller. */

@@ -6,8 +6,9 @@
  * how it died ("killed by signal 9; the kernel may have been out of memory"). engine_close ends the child:
  * first politely, after 2 s by SIGKILL; it is always reaped. A child whose parent is gone ends by itself.
  *
- * Where it differs from an engine of this process: on_logits and on_event are refused (ERROR_UNSUPPORTED),
- * engine_tokenizer and engine_plan are NULL, and engine_stats is at most 100 ms old.
+ * Where it differs from an engine of this process: on_logits, on_event and engine_save_prompt_cache are
+ * refused (ERROR_UNSUPPORTED), engine_tokenizer and engine_plan are NULL, and engine_stats is at most 100 ms
+ * old.
  */
 #ifndef LLMIND_WORKER_CLIENT_H
 #define LLMIND_WORKER_CLIENT_H

@@ -45,6 +45,7 @@ void protocol_put_options(struct buffer *out, const struct engine_options *optio
 {
     wire_put_string(out, options->model);
     wire_put_string(out, options->adapter);
+    wire_put_string(out, options->prompt_cache);
     wire_put_string(out, options->backend);
     wire_put_string(out, options->isa);
     wire_put_u32(out, options->n_threads);
@@ -64,6 +65,7 @@ int protocol_get_options(struct wire *in, struct engine_options *options, struct
     *options = (struct engine_options){0};
     options->model = wire_string(in);
     options->adapter = wire_string(in);
+    options->prompt_cache = wire_string(in);
     options->backend = wire_string(in);
     options->isa = wire_string(in);
     options->n_threads = wire_u32(in);
@@ -173,6 +175,7 @@ void protocol_put_submit(struct buffer *out, const struct engine_submit *submit)
     wire_put_string(out, submit->grammar);
     wire_put_u8(out, submit->embedding);
     wire_put_u8(out, submit->no_cache);
+    wire_put_u8(out, submit->prompt_only);
 }
 
 static int get_tokens(struct wire *in, struct engine_submit *submit, struct arena *arena, struct error *error)
@@ -218,6 +221,7 @@ int protocol_get_submit(struct wire *in, struct engine_submit *submit, struct ar
     submit->grammar = wire_string(in);
     submit->embedding = wire_bool(in);
     submit->no_cache = wire_bool(in);
+    submit->prompt_only = wire_bool(in);
     return finish(in, "a request to the worker", error);
 }
 

@@ -16,7 +16,7 @@
 #include "worker/wire.h"
 
 enum {
-    PROTOCOL_VERSION = 3, /* raised whenever an encoding changes */
+    PROTOCOL_VERSION = 4, /* raised whenever an encoding changes */
     /* Events a worker may send beyond what the reader of the request has taken; the reader gives back half of
      * them at a time. */
     PROTOCOL_CREDITS = 64,

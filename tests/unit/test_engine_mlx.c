@@ -122,6 +122,24 @@ static void test_no_guessing(void **state)
     assert_non_null(strstr(error.message, "prompt lookup"));
 }
 
+/* Its keys and values lie in arrays that grow, and no file could hold a page of them. */
+static void test_no_prompt_caches(void **state)
+{
+    (void)state;
+    need_backend();
+    struct engine_options options = {.model = folder, .backend = "mlx", .prompt_cache = "/nowhere/cache"};
+    struct engine *engine = NULL;
+    struct engine_saved_prompt saved;
+    struct error error = {0};
+    assert_int_equal(engine_open(&options, &engine, &error), ERROR_UNSUPPORTED);
+    assert_null(engine);
+    assert_non_null(strstr(error.message, "the mlx backend"));
+    engine = open_mlx(folder, 64);
+    assert_int_equal(engine_save_prompt_cache(engine, NULL, "/nowhere/cache", &saved, &error),
+                     ERROR_UNSUPPORTED);
+    engine_close(engine);
+}
+
 static void test_cycles(void **state)
 {
     (void)state;
@@ -150,6 +168,8 @@ static void test_cycles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_beside_others), cmocka_unit_test(test_chunks),
-                                       cmocka_unit_test(test_no_guessing), cmocka_unit_test(test_cycles)};
+                                       cmocka_unit_test(test_no_guessing),
+                                       cmocka_unit_test(test_no_prompt_caches),
+                                       cmocka_unit_test(test_cycles)};
     return cmocka_run_group_tests(tests, write_model, remove_model);
 }

@@ -467,6 +467,76 @@ static void test_adapter_of_a_load(void **state)
     assert_int_equal(host_find_adapter(host, name, found, sizeof found, &error), ERROR_NOT_FOUND);
 }
 
+enum { CACHE_PROMPT = 200, CACHE_KEPT = 192 };
+static int32_t cache_prompt[CACHE_PROMPT];
+
+/* A file of the first model's, made without a worker. */
+static void save_cache(const char *path)
+{
+    struct engine *engine = run_open(folders[0], 1, 0, 1);
+    struct engine_submit submit = run_greedy(cache_prompt, CACHE_PROMPT, 0);
+    struct engine_saved_prompt saved;
+    struct error error = {0};
+    submit.prompt_only = true;
+    run(engine, &submit, &answer);
+    if (engine_save_prompt_cache(engine, &submit, path, &saved, &error))
+        fail_msg("engine_save_prompt_cache: %s", error.message);
+    engine_close(engine);
+}
+
+static uint32_t cached_tokens(struct model_host *of, const char *model)
+{
+    struct host_lease lease;
+    struct error error = {0};
+    if (host_acquire(of, model, LONG_MS, &lease, &error))
+        fail_msg("host_acquire: %s", error.message);
+    struct engine_submit submit = run_greedy(cache_prompt, CACHE_PROMPT, 2);
+    run(lease.engine, &submit, &answer);
+    host_release(of, &lease);
+    return answer.timings.cached_tokens;
+}
+
+static void load_with(struct model_host *of, const char *model, uint32_t kv_bits)
+{
+    struct host_load_options options = {.kv_bits = kv_bits, .precise = -1, .prompt_lookup = -1};
+    struct error error = {0};
+    if (host_load(of, model, &options, true, LONG_MS, &error))
+        fail_msg("host_load: %s", error.message);
+}
+
+/* Known to the default model's worker from the start, and to that of no other model and of no other options.
+ */
+static void test_prompt_cache(void **state)
+{
+    (void)state;
+    char path[128];
+    struct model_host *cached;
+    struct error error = {0};
+    for (int i = 0; i < CACHE_PROMPT; i++)
+        cache_prompt[i] = i * 7 % TINY_BYTES;
+    snprintf(path, sizeof path, "%s/secret-place", root);
+    save_cache(path);
+    struct host_options options = {.engine = {.n_threads = 1, .max_sequences = 1, .prompt_cache = path},
+                                   .default_model = names[0]};
+    assert_int_equal(host_open(&options, &cached, &error), 0);
+    assert_int_equal(cached_tokens(cached, NULL), CACHE_KEPT);
+    assert_int_equal(cached_tokens(cached, names[1]), 0);
+    assert_int_equal(cached_tokens(cached, names[0]), CACHE_KEPT);
+    load_with(cached, names[0], 8);
+    assert_int_equal(cached_tokens(cached, NULL), 0);
+    load_with(cached, names[0], 0);
+    assert_int_equal(cached_tokens(cached, NULL), CACHE_KEPT);
+    host_close(cached);
+    options.default_model = names[1]; /* it is none of this one's */
+    assert_int_equal(host_open(&options, &cached, &error), 0);
+    struct host_lease lease;
+    assert_int_equal(host_acquire(cached, NULL, LONG_MS, &lease, &error), ERROR_INVALID);
+    assert_non_null(strstr(error.message, "the prompt cache was made for the model"));
+    assert_null(strstr(error.message, "secret-place"));
+    host_close(cached);
+    unlink(path);
+}
+
 /* Many threads want both models in turn, and one keeps asking for the state: everybody gets through. */
 static void test_churn(void **state)
 {
@@ -503,6 +573,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_default_folder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_adapter, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_adapter_of_a_load, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_prompt_cache, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_churn, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);

@@ -170,6 +170,9 @@ static void test_refusals(void **state)
     submit = run_greedy(prompt, 4, 4);
     submit.on_event = (void (*)(void *))free;
     assert_int_equal(engine_submit(remote, &submit, &request, &error), ERROR_UNSUPPORTED);
+    struct engine_saved_prompt saved;
+    assert_int_equal(engine_save_prompt_cache(remote, &submit, "/nowhere/at/all", &saved, &error),
+                     ERROR_UNSUPPORTED);
     struct engine_options options = options_of("/nowhere/at/all");
     struct engine *none;
     assert_true(worker_open(&options, &none, &error) < 0);

@@ -38,7 +38,7 @@ static void test_sizes(void **state)
     (void)state;
     if (sizeof(void *) != 8)
         skip();
-    assert_int_equal(sizeof(struct engine_options), 80);
+    assert_int_equal(sizeof(struct engine_options), 88);
     assert_int_equal(sizeof(struct engine_submit), 200);
     assert_int_equal(sizeof(struct engine_sampling), 56);
     assert_int_equal(sizeof(struct engine_info), 128);
@@ -58,6 +58,7 @@ static struct engine_options sample_options(void)
 {
     return (struct engine_options){.model = "/a/b",
                                    .adapter = "/c",
+                                   .prompt_cache = "/d/e",
                                    .isa = "avx2",
                                    .n_threads = 3,
                                    .context = 4,
@@ -99,7 +100,8 @@ static struct engine_submit sample_submit(void)
                                   .top_logprobs = 20,
                                   .grammar_kind = ENGINE_GRAMMAR_LARK,
                                   .grammar = "start: \"a\"",
-                                  .no_cache = true};
+                                  .no_cache = true,
+                                  .prompt_only = true};
 }
 
 static struct engine_info sample_info(void)
@@ -254,6 +256,7 @@ static void test_options_and_submit(void **state)
     assert_int_equal(protocol_get_options(&in, &b, NULL), 0);
     assert_string_equal(a.model, b.model);
     assert_string_equal(a.adapter, b.adapter);
+    assert_string_equal(a.prompt_cache, b.prompt_cache);
     assert_null(b.backend);
     assert_string_equal(a.isa, b.isa);
     assert_memory_equal(&a.n_threads, &b.n_threads, sizeof a - offsetof(struct engine_options, n_threads));
@@ -268,6 +271,7 @@ static void test_options_and_submit(void **state)
     assert_string_equal(t.tools_json, "{}");
     assert_string_equal(t.template_json, "null");
     assert_true(t.add_generation_prompt && t.ignore_eos && t.show_special && t.logprobs && t.no_cache);
+    assert_true(t.prompt_only);
     assert_int_equal(t.max_tokens, 77);
     assert_int_equal(t.n_stops, 3);
     for (int i = 0; i < 3; i++)

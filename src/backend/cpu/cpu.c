@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/cpu/kernels/kv.h"
 #include "backend/driver.h"
 #include "platform/cpu.h"
 
@@ -216,6 +217,12 @@ static const float *rows(const struct backend_model *model, struct plan_view vie
     return view_row(cpu_of(model), view, 0);
 }
 
+static uint8_t *lend_page(struct backend_model *model, uint32_t page)
+{
+    struct cpu_model *cpu = &((struct cpu_backend *)model)->cpu;
+    return cpu->kv + page * cpu->page_bytes;
+}
+
 /* ---- figures ---- */
 
 static const struct backend_segment *segments(const struct backend_model *model, uint32_t *n_segments)
@@ -244,4 +251,6 @@ const struct backend_driver backend_cpu = {
     .memory = memory,
     .scratch_bytes = scratch_bytes,
     .phases = phases,
+    .page_layout = KV_PAGE_LAYOUT,
+    .page = lend_page,
 };

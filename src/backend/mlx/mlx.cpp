@@ -350,4 +350,6 @@ const struct backend_driver llmind_backend_mlx = {BACKEND_DRIVER_VERSION,
                                                   llmind::segments,
                                                   llmind::memory,
                                                   llmind::scratch_bytes,
-                                                  llmind::phases};
+                                                  llmind::phases,
+                                                  0,
+                                                  nullptr};

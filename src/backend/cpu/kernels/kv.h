@@ -28,6 +28,10 @@
 
 enum { KV_GROUP = PLAN_KV_GROUP };
 
+/* Raised whenever the bytes of a page come to mean something else, or kernels come to store others for the
+ * same tokens: pages that were kept in a file are then of no use any more. */
+enum { KV_PAGE_LAYOUT = 1 };
+
 static inline size_t kv_head_bytes(uint32_t head_dim, uint32_t kv_bits)
 {
     return 2 * BACKEND_PAGE_TOKENS * (size_t)plan_kv_vector_bytes(head_dim, kv_bits);
