@@ -393,6 +393,7 @@ static int no_adapter(const char *name, struct error *error)
                      name);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to, through lookup */
 int catalog_find_adapter(const char *name, char *path, size_t capacity, struct error *error)
 {
     struct lookup lookup = {name, ADAPTER_FILE, path, capacity};
