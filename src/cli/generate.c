@@ -284,9 +284,10 @@ static int run(const struct cli_parser *parser, struct wishes *wishes, struct wo
         status = make_submit(work, wishes, error);
     if (!status)
         status = complete(work, wishes, error);
-    if (!status)
+    bool answered = !status;
+    if (answered)
         status = save(work, wishes, error);
-    if (!status && wishes->json)
+    if (answered && wishes->json)
         print_json(work, wishes);
     /* also so that the figures come after the answer where both streams end in one file */
     if (!status && (fflush(stdout) || ferror(stdout)))

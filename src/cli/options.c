@@ -226,8 +226,11 @@ static void engine_option(struct cli_parser *parser, int id)
         engine->adapter = realpath(parser->value, parser->adapter) ? parser->adapter : parser->value;
         break;
     case ID_PROMPT_CACHE: /* likewise */
-        engine->prompt_cache =
-            realpath(parser->value, parser->prompt_cache) ? parser->prompt_cache : parser->value;
+        if (parser->value && *parser->value)
+            engine->prompt_cache =
+                realpath(parser->value, parser->prompt_cache) ? parser->prompt_cache : parser->value;
+        else
+            error_set(&parser->error, ERROR_INVALID, "--prompt-cache wants the name of a file");
         break;
     case ID_PROMPT_LOOKUP:
         cli_u32(parser, 0, ENGINE_MAX_PROMPT_LOOKUP, &engine->prompt_lookup);

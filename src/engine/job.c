@@ -4,8 +4,8 @@
 int job_run(struct local_engine *engine, struct engine_job *job, struct error *error)
 {
     pthread_mutex_lock(&engine->lock);
-    bool busy = engine->n_live || engine->job || engine->stopping;
-    if (!busy) {
+    bool closing = engine->stopping, busy = engine->n_live || engine->job;
+    if (!closing && !busy) {
         engine->job = job;
         engine->wake_pending = true;
         pthread_cond_signal(&engine->wake);
@@ -14,6 +14,8 @@ int job_run(struct local_engine *engine, struct engine_job *job, struct error *e
         engine->job = NULL;
     }
     pthread_mutex_unlock(&engine->lock);
+    if (closing)
+        return error_set(error, ERROR_CANCELLED, "%s: the engine is closing", job->name);
     if (busy)
         return error_set(error, ERROR_BUSY, "%s: requests are running; try again when they are done",
                          job->name);

@@ -69,11 +69,13 @@ static void describe(const struct local_engine *engine, struct prompt_cache_iden
 static int fill_pages(struct local_engine *engine, struct prompt_cache_reader *reader, uint32_t *pages,
                       struct error *error)
 {
+    int status = 0;
     for (uint32_t i = 0; i < reader->n_pages; i++) {
         pages[i] = kvcache_take(&engine->kvcache);
-        prompt_cache_read_page(reader, backend_page(engine->backend, pages[i]));
+        if (!status)
+            status = prompt_cache_read_page(reader, backend_page(engine->backend, pages[i]), error);
     }
-    return prompt_cache_finish(reader, error);
+    return status ? status : prompt_cache_finish(reader, error);
 }
 
 static void make_known(struct local_engine *engine, const struct prompt_cache_reader *reader, uint32_t *pages)
@@ -88,7 +90,7 @@ static void make_known(struct local_engine *engine, const struct prompt_cache_re
 static int load_pages(struct local_engine *engine, struct prompt_cache_reader *reader, struct error *error)
 {
     uint32_t n = reader->n_pages;
-    uint32_t *pages = malloc(n * sizeof *pages);
+    uint32_t *pages = calloc(n, sizeof *pages);
     if (!pages)
         return error_memory(error, "a page table", n * sizeof *pages);
     int status = 0;
@@ -98,7 +100,7 @@ static int load_pages(struct local_engine *engine, struct prompt_cache_reader *r
             make_known(engine, reader, pages);
         kvcache_release(&engine->kvcache, pages, n, 0); /* known ones stay, idle */
     } else {
-        status = error_set(error, ERROR_LIMIT, "%s needs %u KV pages, and the engine has %u", reader->path, n,
+        status = error_set(error, ERROR_LIMIT, "the prompt cache needs %u KV pages, and the engine has %u", n,
                            engine->n_pages);
     }
     free(pages);

@@ -1,6 +1,7 @@
 /* Written page by page from where they lie, read page by page to where they shall be: what a file costs in
- * memory is its header and its tokens. A file is mapped while it is read; everything is copied first and
- * judged by the copy, so that whoever writes to the file meanwhile spoils it and nothing else. */
+ * memory is its header and its tokens. Everything is read once, in order, and judged where it was read to:
+ * whoever writes to the file meanwhile, or shortens it, spoils it and nothing else. Messages do not say where
+ * the file lies: clients of a server read them, and who runs a command has just named it. */
 #include "engine/prompt_cache_file.h"
 
 #include <stdlib.h>
@@ -8,6 +9,8 @@
 
 #include "engine/prompt_cache_header.h"
 #include "platform/new_file.h"
+
+#define CALLED "the prompt cache"
 
 /* ---- writing ---- */
 
@@ -58,53 +61,56 @@ int prompt_cache_write(const char *path, const struct prompt_cache_identity *ide
 
 /* ---- reading ---- */
 
-static int damaged(const struct prompt_cache_reader *reader, const char *what, struct error *error)
+static int damaged(const char *what, struct error *error)
 {
-    return error_set(error, ERROR_INVALID, "%s is damaged: %s. Make it again", reader->path, what);
+    return error_set(error, ERROR_INVALID, CALLED " is damaged: %s. Make it again", what);
 }
 
-static int cut_short(const struct prompt_cache_reader *reader, struct error *error)
+static int cut_short(const char *where, struct error *error)
 {
-    return error_set(error, ERROR_INVALID, "%s is cut short: it ends within its header. Make it again",
-                     reader->path);
+    return error_set(error, ERROR_INVALID, CALLED " is cut short: it ends within its %s. Make it again",
+                     where);
 }
 
-/* Takes the header over and proves that it is what was written. */
+/* Reads the header and proves that it is what was written. */
 static int read_header(struct prompt_cache_reader *reader, struct error *error)
 {
-    const uint8_t *data = reader->map.data;
-    size_t length = reader->map.length;
-    int status = header_check_format(reader->path, data, length, error);
+    uint8_t fixed[HEADER_FIXED_BYTES] = {0};
+    size_t length = reader->file.length < sizeof fixed ? reader->file.length : sizeof fixed;
+    if (!file_reader_take(&reader->file, fixed, length))
+        return cut_short("header", error);
+    int status = header_check_format(fixed, length, error);
     if (status)
         return status;
-    if (length < HEADER_FIXED_BYTES)
-        return cut_short(reader, error);
-    uint32_t n_caches = header_caches(data);
-    if (n_caches > PROMPT_CACHE_MAX_CACHES)
-        return damaged(reader, "its header names more layers than there can be", error);
+    uint32_t n_caches = header_caches(fixed);
+    if (length == sizeof fixed && n_caches > PROMPT_CACHE_MAX_CACHES)
+        return damaged("its header names more layers than there can be", error);
     reader->header_bytes = header_bytes(n_caches);
-    if (length < reader->header_bytes)
-        return cut_short(reader, error);
+    if (length < sizeof fixed || reader->file.length < reader->header_bytes)
+        return cut_short("header", error);
     reader->header = malloc(reader->header_bytes);
     if (!reader->header)
         return error_memory(error, "the header of a prompt cache", reader->header_bytes);
-    memcpy(reader->header, data, reader->header_bytes);
+    memcpy(reader->header, fixed, sizeof fixed);
+    if (!file_reader_take(&reader->file, reader->header + sizeof fixed, reader->header_bytes - sizeof fixed))
+        return cut_short("header", error);
     size_t end = reader->header_bytes - HEADER_CHECKSUM_BYTES;
     uint64_t checksum;
     memcpy(&checksum, reader->header + end, sizeof checksum);
-    if (checksum != XXH64(reader->header, end, 0) || header_caches(reader->header) != n_caches)
-        return damaged(reader, "the checksum of its header is not right", error);
-    return 0;
+    return checksum == XXH64(reader->header, end, 0)
+               ? 0
+               : damaged("the checksum of its header is not right", error);
 }
 
 static int check_length(const struct prompt_cache_reader *reader, struct error *error)
 {
     uint64_t announced = header_announced_bytes(reader->header);
-    if (announced == reader->map.length)
+    if (announced == reader->file.length)
         return 0;
-    return error_set(error, ERROR_INVALID, "%s %s: it has %zu bytes, and %llu were written. Make it again",
-                     reader->path, reader->map.length < announced ? "is cut short" : "is longer than it was",
-                     reader->map.length, (unsigned long long)announced);
+    return error_set(error, ERROR_INVALID,
+                     CALLED " %s: it has %zu bytes, and %llu were written. Make it again",
+                     reader->file.length < announced ? "is cut short" : "is longer than it was",
+                     reader->file.length, (unsigned long long)announced);
 }
 
 /* How many tokens and pages there are, now that a page is known to be the engine's own. */
@@ -115,14 +121,13 @@ static int check_counts(struct prompt_cache_reader *reader, const struct prompt_
     size_t bytes;
     if (n > max_tokens)
         return error_set(error, ERROR_LIMIT,
-                         "%s holds %u tokens, more than the context of %u: --ctx %u makes room for them",
-                         reader->path, n, max_tokens, n);
-    if (!n || n % own->page_tokens || !header_file_bytes(own, n, &bytes) || bytes != reader->map.length)
-        return damaged(reader, "its counts contradict its length", error);
+                         CALLED " holds %u tokens, more than the context of %u: --ctx %u makes room for them",
+                         n, max_tokens, n);
+    if (!n || n % own->page_tokens || !header_file_bytes(own, n, &bytes) || bytes != reader->file.length)
+        return damaged("its counts contradict its length", error);
     reader->n_tokens = n;
     reader->n_pages = n / own->page_tokens;
     reader->page_bytes = (size_t)own->page_bytes;
-    reader->at = reader->header_bytes;
     return 0;
 }
 
@@ -132,27 +137,27 @@ static int read_tokens(struct prompt_cache_reader *reader, uint32_t vocab, struc
     reader->tokens = malloc(bytes);
     if (!reader->tokens)
         return error_memory(error, "the tokens of a prompt cache", bytes);
-    memcpy(reader->tokens, reader->map.data + reader->at, bytes);
-    reader->at += bytes;
+    if (!file_reader_take(&reader->file, reader->tokens, bytes))
+        return cut_short("tokens", error);
     XXH64_reset(&reader->hash, 0);
     XXH64_update(&reader->hash, reader->tokens, bytes);
     for (uint32_t i = 0; i < reader->n_tokens; i++)
         if (reader->tokens[i] < 0 || (uint32_t)reader->tokens[i] >= vocab)
-            return damaged(reader, "not all of its tokens are the model's", error);
+            return damaged("not all of its tokens are the model's", error);
     return 0;
 }
 
 int prompt_cache_open(struct prompt_cache_reader *reader, const char *path,
                       const struct prompt_cache_identity *own, uint32_t max_tokens, struct error *error)
 {
-    *reader = (struct prompt_cache_reader){.path = path};
-    int status = file_map_open(path, &reader->map, error);
+    *reader = (struct prompt_cache_reader){.file = {.file = -1}};
+    int status = file_reader_open(path, CALLED, &reader->file, error);
     if (!status)
         status = read_header(reader, error);
     if (!status)
         status = check_length(reader, error);
     if (!status)
-        status = header_compare(path, reader->header, own, error);
+        status = header_compare(reader->header, own, error);
     if (!status)
         status = check_counts(reader, own, max_tokens, error);
     return status ? status : read_tokens(reader, own->vocab, error);
@@ -161,27 +166,29 @@ int prompt_cache_open(struct prompt_cache_reader *reader, const char *path,
 int prompt_cache_check_model(const struct prompt_cache_reader *reader,
                              const struct prompt_cache_identity *own, struct error *error)
 {
-    return header_compare_fingerprint(reader->path, reader->header, own, error);
+    return header_compare_fingerprint(reader->header, own, error);
 }
 
-void prompt_cache_read_page(struct prompt_cache_reader *reader, uint8_t *out)
+int prompt_cache_read_page(struct prompt_cache_reader *reader, uint8_t *out, struct error *error)
 {
-    memcpy(out, reader->map.data + reader->at, reader->page_bytes);
+    if (!file_reader_take(&reader->file, out, reader->page_bytes))
+        return cut_short("pages", error);
     XXH64_update(&reader->hash, out, reader->page_bytes);
-    reader->at += reader->page_bytes;
+    return 0;
 }
 
-int prompt_cache_finish(const struct prompt_cache_reader *reader, struct error *error)
+int prompt_cache_finish(struct prompt_cache_reader *reader, struct error *error)
 {
     uint64_t checksum;
-    memcpy(&checksum, reader->map.data + reader->at, sizeof checksum);
-    return checksum == XXH64_digest(&reader->hash) ? 0 : damaged(reader, "its checksum is not right", error);
+    if (!file_reader_take(&reader->file, &checksum, sizeof checksum))
+        return cut_short("last checksum", error);
+    return checksum == XXH64_digest(&reader->hash) ? 0 : damaged("its checksum is not right", error);
 }
 
 void prompt_cache_close(struct prompt_cache_reader *reader)
 {
     free(reader->tokens);
     free(reader->header);
-    file_map_close(&reader->map);
-    *reader = (struct prompt_cache_reader){0};
+    file_reader_close(&reader->file);
+    *reader = (struct prompt_cache_reader){.file = {.file = -1}};
 }

@@ -22,10 +22,11 @@
  * P * N / T  pages: of each cache in turn all key heads' keys and values, as the backend keeps them
  *         8  XXH64 of tokens and pages
  *
- * Such a file is hostile until it was checked: nothing is allocated from a number in it before that was held
- * against the engine's own, and no page becomes known before the last checksum was right. What checksums
- * cannot tell is whether somebody made the file up: its keys and values say what the model has read, so it
- * deserves as much trust as the model itself.
+ * Such a file is hostile until it was checked: nothing but the header itself (at most 65,536 caches, and
+ * no longer than the file) is allocated from a number in it before that was held against the engine's own,
+ * and no page becomes known before the last checksum was right. What checksums cannot tell is whether
+ * somebody made the file up: its keys and values say what the model has read, so it deserves as much trust as
+ * the model itself.
  *
  * This module knows files and identities. Which pages they go to is prompt_cache.c's.
  */
@@ -74,14 +75,13 @@ int prompt_cache_write(const char *path, const struct prompt_cache_identity *ide
 /* ---- reading ---- */
 
 struct prompt_cache_reader {
-    const char *path; /* borrowed */
-    struct file_map map;
-    uint8_t *header; /* a copy: what was checked cannot change any more */
+    struct file_reader file; /* at the next page */
+    uint8_t *header;
     size_t header_bytes;
     int32_t *tokens; /* [n_tokens], each below the vocabulary; right only when prompt_cache_finish says so */
     uint32_t n_tokens, n_pages;
-    size_t page_bytes, at; /* where in the map the next page begins */
-    XXH64_state_t hash;    /* of tokens and pages so far */
+    size_t page_bytes;
+    XXH64_state_t hash; /* of tokens and pages so far */
 };
 
 /* Opens a file and holds all but the fingerprint against an engine's own identity, whose fingerprint is not
@@ -94,10 +94,10 @@ int prompt_cache_open(struct prompt_cache_reader *reader, const char *path,
 /* ERROR_INVALID unless the file is of a plan with own's fingerprint. */
 int prompt_cache_check_model(const struct prompt_cache_reader *reader,
                              const struct prompt_cache_identity *own, struct error *error);
-/* The next page into out[0 .. page_bytes); n_pages times. */
-void prompt_cache_read_page(struct prompt_cache_reader *reader, uint8_t *out);
+/* The next page into out[0 .. page_bytes); n_pages times. ERROR_INVALID when the file was shortened. */
+int prompt_cache_read_page(struct prompt_cache_reader *reader, uint8_t *out, struct error *error);
 /* After the last page: ERROR_INVALID when tokens or pages are not those that were written. */
-int prompt_cache_finish(const struct prompt_cache_reader *reader, struct error *error);
+int prompt_cache_finish(struct prompt_cache_reader *reader, struct error *error);
 void prompt_cache_close(struct prompt_cache_reader *reader);
 
 #endif

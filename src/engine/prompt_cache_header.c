@@ -132,19 +132,19 @@ void header_make(const struct prompt_cache_identity *identity, uint32_t n_tokens
 
 /* ---- comparing ---- */
 
-int header_check_format(const char *path, const uint8_t *data, size_t length, struct error *error)
+int header_check_format(const uint8_t *data, size_t length, struct error *error)
 {
     static const char family[] = FORMAT_FAMILY, format[AT_FILE_BYTES] = PROMPT_CACHE_FORMAT;
     if (length < sizeof format || memcmp(data, family, sizeof family - 1) != 0)
         return error_set(error, ERROR_INVALID,
-                         "%s is no prompt cache: it does not begin with \"%s\" (generate's "
+                         "this is no prompt cache: it does not begin with \"%s\" (generate's "
                          "--save-prompt-cache writes them)",
-                         path, PROMPT_CACHE_FORMAT);
+                         PROMPT_CACHE_FORMAT);
     if (memcmp(data, format, sizeof format) == 0)
         return 0;
     return error_set(
         error, ERROR_UNSUPPORTED,
-        "%s is a prompt cache of the format \"%.*s\", and this program reads \"%s\": make it again", path,
+        "the prompt cache is of the format \"%.*s\", and this program reads \"%s\": make it again",
         (int)strnlen((const char *)data, sizeof format), (const char *)data, PROMPT_CACHE_FORMAT);
 }
 
@@ -163,8 +163,8 @@ static void name_model(const char *model, const char *adapter, char out[MODEL_WO
     snprintf(out, MODEL_WORDS, "%s%s%s", model, *adapter ? " with the adapter " : "", adapter);
 }
 
-static int other_model(const char *path, const uint8_t *header, const struct prompt_cache_identity *own,
-                       const char *why, struct error *error)
+static int other_model(const uint8_t *header, const struct prompt_cache_identity *own, const char *why,
+                       struct error *error)
 {
     char model[PROMPT_CACHE_NAME_BYTES], adapter[PROMPT_CACHE_NAME_BYTES];
     char its[MODEL_WORDS], ours[MODEL_WORDS];
@@ -172,15 +172,15 @@ static int other_model(const char *path, const uint8_t *header, const struct pro
     get_text(header + AT_ADAPTER, sizeof adapter, adapter);
     name_model(model, adapter, its);
     name_model(own->model, own->adapter, ours);
-    return error_set(
-        error, ERROR_INVALID,
-        "%s was made for the model %s, and this is %s: %s. Run it with that model, or make it again "
-        "for this one",
-        path, its, ours, why);
+    return error_set(error, ERROR_INVALID,
+                     "the prompt cache was made for the model %s, and this is %s: %s. Run it with that "
+                     "model, or make it again "
+                     "for this one",
+                     its, ours, why);
 }
 
-static int compare_cache(const char *path, const uint8_t *header, uint32_t index,
-                         const struct prompt_cache_identity *own, struct error *error)
+static int compare_cache(const uint8_t *header, uint32_t index, const struct prompt_cache_identity *own,
+                         struct error *error)
 {
     const uint8_t *at = header + HEADER_FIXED_BYTES + (size_t)index * HEADER_CACHE_BYTES;
     const struct plan_cache *cache = &own->caches[index];
@@ -194,64 +194,62 @@ static int compare_cache(const char *path, const uint8_t *header, uint32_t index
              "with %u",
              (int)cache->layer, get_u32(at + 8), get_u32(at + 12), get_u32(at + 20), cache->n_kv_heads,
              cache->k_dim, cache->window);
-    return other_model(path, header, own, why, error);
+    return other_model(header, own, why, error);
 }
 
-static int compare_model(const char *path, const uint8_t *header, const struct prompt_cache_identity *own,
-                         struct error *error)
+static int compare_model(const uint8_t *header, const struct prompt_cache_identity *own, struct error *error)
 {
     char why[120];
     if (header_caches(header) != own->n_caches) {
         snprintf(why, sizeof why, "it keeps keys and values of %u layers, and this model of %u",
                  header_caches(header), own->n_caches);
-        return other_model(path, header, own, why, error);
+        return other_model(header, own, why, error);
     }
     if (get_u32(header + AT_VOCAB) != own->vocab) {
         snprintf(why, sizeof why, "its vocabulary has %u tokens, and this model's %u",
                  get_u32(header + AT_VOCAB), own->vocab);
-        return other_model(path, header, own, why, error);
+        return other_model(header, own, why, error);
     }
     int status = 0;
     for (uint32_t i = 0; !status && i < own->n_caches; i++)
-        status = compare_cache(path, header, i, own, error);
+        status = compare_cache(header, i, own, error);
     return status;
 }
 
 /* What the user can choose: the same keys and values of the same model, computed or kept otherwise. */
-static int compare_options(const char *path, const uint8_t *header, const struct prompt_cache_identity *own,
+static int compare_options(const uint8_t *header, const struct prompt_cache_identity *own,
                            struct error *error)
 {
     uint32_t kv_bits = get_u32(header + AT_KV_BITS), precise = get_u32(header + AT_PRECISE);
     if (kv_bits != own->kv_bits)
-        return error_set(
-            error, ERROR_INVALID,
-            "%s keeps %u bits per cached number, and this engine %u: run with --kv-bits %u, or make "
-            "it again",
-            path, kv_bits, own->kv_bits, kv_bits);
+        return error_set(error, ERROR_INVALID,
+                         "the prompt cache keeps %u bits per cached number, and this engine %u: run with "
+                         "--kv-bits %u, or make "
+                         "it again",
+                         kv_bits, own->kv_bits, kv_bits);
     if (precise != own->precise)
-        return error_set(
-            error, ERROR_INVALID,
-            "%s was computed with%s --precise, and this engine computes with%s: run it as it was "
-            "made, or make it again",
-            path, precise ? "" : "out", own->precise ? "" : "out");
+        return error_set(error, ERROR_INVALID,
+                         "the prompt cache was computed with%s --precise, and this engine computes with%s: "
+                         "run it as it was "
+                         "made, or make it again",
+                         precise ? "" : "out", own->precise ? "" : "out");
     char backend[PROMPT_CACHE_WORD_BYTES], isa[PROMPT_CACHE_WORD_BYTES];
     get_text(header + AT_BACKEND, sizeof backend, backend);
     get_text(header + AT_ISA, sizeof isa, isa);
     if (strcmp(backend, own->backend) != 0 || strcmp(isa, own->isa) != 0)
-        return error_set(
-            error, ERROR_INVALID,
-            "%s was computed by %s/%s, and this engine is %s/%s, whose numbers differ in their last "
-            "digits: run with --backend %s --isa %s, or make it again",
-            path, backend, isa, own->backend, own->isa, backend, isa);
+        return error_set(error, ERROR_INVALID,
+                         "the prompt cache was computed by %s/%s, and this engine is %s/%s, whose numbers "
+                         "differ in their last "
+                         "digits: run with --backend %s --isa %s, or make it again",
+                         backend, isa, own->backend, own->isa, backend, isa);
     return 0;
 }
 
-int header_compare(const char *path, const uint8_t *header, const struct prompt_cache_identity *own,
-                   struct error *error)
+int header_compare(const uint8_t *header, const struct prompt_cache_identity *own, struct error *error)
 {
-    int status = compare_model(path, header, own, error);
+    int status = compare_model(header, own, error);
     if (!status)
-        status = compare_options(path, header, own, error);
+        status = compare_options(header, own, error);
     if (status)
         return status;
     if (get_u32(header + AT_PAGE_LAYOUT) == own->page_layout &&
@@ -260,21 +258,21 @@ int header_compare(const char *path, const uint8_t *header, const struct prompt_
         return 0;
     char program[PROMPT_CACHE_WORD_BYTES];
     get_text(header + AT_PROGRAM, sizeof program, program);
-    return error_set(
-        error, ERROR_INVALID,
-        "%s was written by llmind %s, which laid its pages out otherwise than this one (%s): make it "
-        "again",
-        path, program, own->program);
+    return error_set(error, ERROR_INVALID,
+                     "the prompt cache was written by llmind %s, which laid its pages out otherwise than "
+                     "this one (%s): make it "
+                     "again",
+                     program, own->program);
 }
 
-int header_compare_fingerprint(const char *path, const uint8_t *header,
-                               const struct prompt_cache_identity *own, struct error *error)
+int header_compare_fingerprint(const uint8_t *header, const struct prompt_cache_identity *own,
+                               struct error *error)
 {
     if (get_u64(header + AT_FINGERPRINT) == own->fingerprint)
         return 0;
     char adapter[PROMPT_CACHE_NAME_BYTES];
     get_text(header + AT_ADAPTER, sizeof adapter, adapter);
-    return other_model(path, header, own,
+    return other_model(header, own,
                        strcmp(adapter, own->adapter) == 0 ? "their weights or their configurations differ"
                                                           : "an adapter changes keys and values",
                        error);

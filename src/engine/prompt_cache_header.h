@@ -24,12 +24,11 @@ uint32_t header_caches(const uint8_t *fixed);
 uint64_t header_announced_bytes(const uint8_t *header);
 uint32_t header_tokens(const uint8_t *header);
 /* Whether the first bytes of a file are a header's of this format. ERROR_INVALID, ERROR_UNSUPPORTED. */
-int header_check_format(const char *path, const uint8_t *data, size_t length, struct error *error);
+int header_check_format(const uint8_t *data, size_t length, struct error *error);
 /* Whether pages of this header's making are pages of `own`'s, the fingerprint left out; and the fingerprint
  * alone. ERROR_INVALID. */
-int header_compare(const char *path, const uint8_t *header, const struct prompt_cache_identity *own,
-                   struct error *error);
-int header_compare_fingerprint(const char *path, const uint8_t *header,
-                               const struct prompt_cache_identity *own, struct error *error);
+int header_compare(const uint8_t *header, const struct prompt_cache_identity *own, struct error *error);
+int header_compare_fingerprint(const uint8_t *header, const struct prompt_cache_identity *own,
+                               struct error *error);
 
 #endif

@@ -12,6 +12,19 @@
  * ERROR_NOT_FOUND, ERROR_LIMIT, ERROR_IO, ERROR_INVALID (not a regular file). */
 int file_read(const char *path, size_t max_bytes, char **out, size_t *length, struct error *error);
 
+/* A regular file that is read from its beginning in pieces. One that somebody shortens meanwhile ends early:
+ * unlike a map it raises nothing. */
+struct file_reader {
+    int file;
+    size_t length; /* as it was when it was opened */
+};
+/* called: what messages call it, where its path is nobody's business. Errors as file_read. *out may be closed
+ * also after an error. */
+int file_reader_open(const char *path, const char *called, struct file_reader *out, struct error *error);
+/* The next n bytes; false: there are not so many, or they cannot be read. */
+bool file_reader_take(struct file_reader *reader, void *out, size_t n);
+void file_reader_close(struct file_reader *reader);
+
 /* A whole regular file mapped read-only and private; an empty one is a map of length 0. A file that is
  * shortened by somebody else while it is mapped raises SIGBUS in whoever reads it: that is why models run in
  * a process of their own in the server. */

@@ -25,22 +25,22 @@ static int system_error(struct error *error, const char *path, const char *actio
     return error_set(error, ERROR_IO, "cannot %s %s: %s", action, path, strerror(number));
 }
 
-/* An open regular file and its size, or an error. */
-static int open_regular(const char *path, int *file, size_t *size, struct error *error)
+/* An open regular file and its size, or an error that calls it so. */
+static int open_regular(const char *path, const char *called, int *file, size_t *size, struct error *error)
 {
     *file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*file < 0)
-        return system_error(error, path, "open");
+        return system_error(error, called, "open");
     struct stat status;
     int result = 0;
     if (fstat(*file, &status))
-        result = system_error(error, path, "examine");
+        result = system_error(error, called, "examine");
     else if (S_ISDIR(status.st_mode))
-        result = error_set(error, ERROR_INVALID, "%s is a folder, not a file", path);
+        result = error_set(error, ERROR_INVALID, "%s is a folder, not a file", called);
     else if (!S_ISREG(status.st_mode))
-        result = error_set(error, ERROR_INVALID, "%s is not a regular file", path);
+        result = error_set(error, ERROR_INVALID, "%s is not a regular file", called);
     else if (status.st_size < 0 || (uintmax_t)status.st_size > SIZE_MAX / 2)
-        result = error_set(error, ERROR_LIMIT, "%s is too large for this system", path);
+        result = error_set(error, ERROR_LIMIT, "%s is too large for this system", called);
     else
         *size = (size_t)status.st_size;
     if (result) {
@@ -89,6 +89,34 @@ static int read_all(int file, size_t hint, size_t max_bytes, const char *path, c
     return 0;
 }
 
+int file_reader_open(const char *path, const char *called, struct file_reader *out, struct error *error)
+{
+    out->length = 0;
+    return open_regular(path, called, &out->file, &out->length, error);
+}
+
+bool file_reader_take(struct file_reader *reader, void *out, size_t n)
+{
+    uint8_t *to = out;
+    while (n) {
+        ssize_t got = read(reader->file, to, n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        to += got;
+        n -= (size_t)got;
+    }
+    return true;
+}
+
+void file_reader_close(struct file_reader *reader)
+{
+    if (reader->file >= 0)
+        close(reader->file);
+    reader->file = -1;
+}
+
 int file_read(const char *path, size_t max_bytes, char **out, size_t *length, struct error *error)
 {
     *out = NULL;
@@ -97,7 +125,7 @@ int file_read(const char *path, size_t max_bytes, char **out, size_t *length, st
         max_bytes = SIZE_MAX / 4;
     int file;
     size_t size = 0;
-    int result = open_regular(path, &file, &size, error);
+    int result = open_regular(path, path, &file, &size, error);
     if (result)
         return result;
     if (size > max_bytes)
@@ -114,7 +142,7 @@ int file_map_open(const char *path, struct file_map *out, struct error *error)
     *out = (struct file_map){nothing, 0};
     int file;
     size_t size = 0;
-    int result = open_regular(path, &file, &size, error);
+    int result = open_regular(path, path, &file, &size, error);
     if (result)
         return result;
     if (size > 0) { /* mmap refuses an empty range; an empty file is an empty map */

@@ -1,4 +1,4 @@
-/* The name of the partial file is made up by mkstemp, so two programs that write the same file do not meet,
+/* The name of the partial file is made up by mkostemp, so two programs that write the same file do not meet,
  * and nobody can put a link in its way. */
 #include "platform/new_file.h"
 
@@ -32,14 +32,13 @@ static int name(struct new_file *file, const char *path, struct error *error)
 /* Makes the file under its partial name; without one there is nothing to remove. */
 static int make(struct new_file *file, struct error *error)
 {
-    int descriptor = mkstemp(file->beside);
+    int descriptor = mkostemp(file->beside, O_CLOEXEC);
     if (descriptor < 0) {
         int number = errno;
         free(file->beside);
         file->beside = NULL;
         return failed(error, file->path, number);
     }
-    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
     file->stream = fdopen(descriptor, "wb");
     if (file->stream)
         return 0;

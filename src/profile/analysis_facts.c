@@ -2,6 +2,7 @@
  * weights could be read with from where they lie. A probe that read the same bytes in the same second beats a
  * ceiling that was measured once; weights of one to two times the last-level cache have no ceiling, because
  * part of them stays in it. */
+#include "profile/ceilings.h"
 #include "profile/diagnose.h"
 
 #include <math.h>
@@ -127,15 +128,12 @@ static void read_mbu(struct facts *out)
     }
 }
 
-/* The peak of the instructions the kernels use: int8 products for quantized weights, f32 otherwise. */
 static void read_mfu(struct facts *out)
 {
     const json_t *report = out->report;
-    const char *quantization = json_get_string(report, "model.quantization");
-    bool f32 =
-        json_get_bool(report, "flags.precise", false) || (quantization && !strstr(quantization, "bit"));
-    out->peak_name = f32 ? "f32" : "int8";
-    out->peak_gflops = json_get_positive(report, f32 ? "ceilings.f32.value" : "ceilings.int8.value");
+    out->peak_name = ceilings_arithmetic(json_get_string(report, "model.quantization"),
+                                         json_get_bool(report, "flags.precise", false));
+    out->peak_gflops = json_get_positive(json_get(json_get(report, "ceilings"), out->peak_name), "value");
     out->prefill_gflops = json_get_positive(out->prefill, "roofline.prefill_gflops.median");
     out->mfu = json_get_positive(out->prefill, "roofline.mfu");
     out->mfu_reason[0] = 0;

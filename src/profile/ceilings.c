@@ -364,6 +364,15 @@ static void write_key(char *out, size_t capacity, const char *isa, uint32_t n_th
              isa, version_number(), commit ? commit : "");
 }
 
+const char *ceilings_arithmetic(const char *quantization, bool precise)
+{
+    static const char *const integers[] = {"-bit", "mxfp4", "nvfp4"};
+    for (size_t i = 0; !precise && quantization && i < sizeof integers / sizeof *integers; i++)
+        if (strstr(quantization, integers[i]))
+            return "int8";
+    return precise || quantization ? "f32" : "int8";
+}
+
 int ceilings_measure(const struct ceilings_options *options, json_t **out, struct error *error)
 {
     *out = NULL;

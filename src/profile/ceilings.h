@@ -29,6 +29,10 @@ struct ceilings_options {
  * "samples": [...], "method": "one sentence", "reason"?}.
  * Errors: ERROR_INVALID (an ISA this machine has not), ERROR_LIMIT (no threads), ERROR_CANCELLED,
  * ERROR_MEMORY. To be called while nothing else is measured. */
+/* By which of them arithmetic is judged: "int8" for weights that the kernels multiply as integers (the text
+ * of weight_describe: affine bits, mxfp4, nvfp4), "f32" for all others (mxfp8, dense) and when precise. NULL:
+ * not known, taken for quantized. */
+const char *ceilings_arithmetic(const char *quantization, bool precise);
 int ceilings_measure(const struct ceilings_options *options, json_t **out, struct error *error);
 
 #endif

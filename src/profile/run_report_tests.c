@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "profile/ceilings.h"
 #include "profile/json_get.h"
 #include "profile/json_put.h"
 #include "profile/run_internal.h"
@@ -53,13 +54,12 @@ static double figure(const struct run_test *test, size_t offset)
     return value;
 }
 
-/* Operations a second at most, as the kernels of this run compute: integers for quantized weights ("4-bit
- * affine"), floats for all others and when precise. */
+/* Operations a second at most, as the kernels of this run compute. */
 static double peak_gflops(const struct run *run)
 {
-    const char *quantization = json_get_text(run->lab_info, "model.quantization", "bit");
-    bool floats = json_get_bool(run->lab_info, "flags.precise", false) || !strstr(quantization, "bit");
-    return json_get_positive(run->ceilings, floats ? "f32.value" : "int8.value");
+    const char *kind = ceilings_arithmetic(json_get_string(run->lab_info, "model.quantization"),
+                                           json_get_bool(run->lab_info, "flags.precise", false));
+    return json_get_positive(json_get(run->ceilings, kind), "value");
 }
 
 /* As MBU: what cannot be is no figure. */

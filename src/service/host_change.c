@@ -188,6 +188,25 @@ static int open_worker(struct model_host *host, const struct host_wish *wish, st
     return status;
 }
 
+/* A prompt cache that was good when the server started, and is not any more (it was deleted, or made again
+ * for something else), only saves time: the model goes on without it. */
+static int open_worker_again(struct model_host *host, const struct host_wish *wish, int status,
+                             struct engine **out, struct error *error)
+{
+    struct host_wish without = *wish;
+    pthread_mutex_lock(&host->lock);
+    bool closing = host->closing;
+    pthread_mutex_unlock(&host->lock);
+    if (!wish->prompt_cache[0] || !host->prompt_cache_was_good || closing || status == ERROR_IO ||
+        status == ERROR_CANCELLED)
+        return status;
+    log_event(LOG_LEVEL_WARNING, "going on without the prompt cache", "model=%s reason=%s", wish->name,
+              error->message);
+    without.prompt_cache[0] = '\0';
+    *error = (struct error){0};
+    return open_worker(host, &without, out, error);
+}
+
 /* A start that failed because of the process, not of the model or an option, counts against the model. */
 static int load(struct model_host *host, const struct host_wish *wish, struct error *error)
 {
@@ -198,9 +217,11 @@ static int load(struct model_host *host, const struct host_wish *wish, struct er
     loaded->wish = *wish;
     log_event(LOG_LEVEL_INFO, "loading", "model=%s", wish->name);
     int status = open_worker(host, wish, &loaded->engine, &reason);
+    if (!status && wish->prompt_cache[0])
+        host->prompt_cache_was_good = true;
+    else if (status)
+        status = open_worker_again(host, wish, status, &loaded->engine, &reason);
     if (status) {
-        error_replace(&reason, wish->prompt_cache,
-                      "the prompt cache"); /* first: it may lie beside the model */
         error_replace(&reason, wish->path, wish->name);
         error_replace(&reason, wish->adapter, "the adapter");
     }

@@ -78,6 +78,7 @@ struct model_host {
     uint32_t n_leases;       /* of all, also of workers that died */
     uint64_t loads, failures;
     char last_failure[512];
+    bool prompt_cache_was_good; /* of a load that has ended; whoever loads has the turn */
     /* Starts in a row that came to nothing, of the model at failed_path with that adapter. */
     uint32_t failed_starts;
     uint64_t not_before_ns;

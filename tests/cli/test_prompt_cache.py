@@ -104,7 +104,7 @@ def test_what_is_no_prompt_cache_is_refused(failure, builtin, make, tmp_path):
     assert "is damaged" in failure(*arguments, "damaged")
 
 
-def test_what_cannot_be_kept_is_said_first(failure, builtin, tmp_path):
+def test_what_cannot_be_kept_is_said_first(failure, llmind, builtin, tmp_path):
     arguments = ["generate", builtin, "-p", "Hello", "-n", "4", "--save-prompt-cache"]
     assert "no such folder" in failure(*arguments, "nowhere/book.cache")
     assert "not a regular file" in failure(*arguments, ".")
@@ -112,10 +112,14 @@ def test_what_cannot_be_kept_is_said_first(failure, builtin, tmp_path):
     result = failure("generate", builtin, "-p", "Hello", "-n", "0", "--raw", "--save-prompt-cache", "old")
     assert "whole pages of 64" in result
     assert (tmp_path / "old").read_text() == "what was there"
+    answered = llmind("generate", builtin, "-p", "Hello", "-n", "3", "--raw", "--json", "--save-prompt-cache", "old")
+    assert answered.returncode == 1 and "whole pages of 64" in answered.stderr
+    assert json.loads(answered.stdout)["usage"]["completion_tokens"] == 3  # the answer is whole all the same
 
 
 def test_usage(usage_error):
     said = usage_error("generate", "m", "-p", "x", "-n", "0")
     assert "a whole number from 1, or 0 beside --save-prompt-cache" in said
+    assert "the name of a file" in usage_error("generate", "m", "-p", "x", "--prompt-cache", "")
     for command in (["eval", "m"], ["bench", "m"], ["profile", "m"]):
         assert "unknown option '--prompt-cache'" in usage_error(*command, "--prompt-cache", "file")

@@ -17,7 +17,6 @@ from checkpoints import llmind_logits
 from test_synth import synth, tokens_of
 
 KL_MEAN, KL_MAX = 0.01, 0.05
-KL_WORST = 0.075  # of one position in 128: 0.060 on AVX2 without AVX-512 (tiny-llama, mxfp4; its mean is 0.0044)
 
 # Experts are a discrete choice: where two are nearly equal the two paths choose differently now and then, and random
 # experts have nothing in common, so that the largest divergence and the mean say how a coin fell (seven seeds, 4-bit and
@@ -31,11 +30,17 @@ KL_WORST = 0.075  # of one position in 128: 0.060 on AVX2 without AVX-512 (tiny-
 EXPERT_FLIPS = 0.125
 
 
-def divergence(program, folder, scratch):
+# mxfp4's scales are powers of two, its codes far apart: where the largest of 128 positions lies is a matter of the seed
+# (of six, with the reference kernels: 0.025 to 0.105; AVX2: 0.028 to 0.110; the means 0.0039 to 0.0091 and 0.0043 to 0.0089).
+# So the portable kernels are held to the bounds on the first seed, and this machine's own to the portable ones' mean over four.
+MXFP4, SEEDS, NO_WORSE = ("--mode", "mxfp4"), range(4), 1.1
+
+
+def divergence(program, folder, scratch, *options):
     tokens = scratch / "tokens.npy"
     np.save(tokens, tokens_of(folder))
     precise = scratch / "precise.npy"
-    base = [str(program), "eval", str(folder), "--tokens", str(tokens), "--json"]
+    base = [str(program), "eval", str(folder), "--tokens", str(tokens), "--json", *options]
     for more in (["--precise", "--logits", str(precise)], ["--compare", str(precise)]):
         done = subprocess.run(base + more, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
@@ -47,7 +52,6 @@ CASES = [
     ("tiny-mistral", ()),
     ("tiny-qwen2", ()),
     ("tiny-qwen3", ()),
-    ("tiny-llama", ("--mode", "mxfp4")),
     ("tiny-llama", ("--bits", "8", "--group-size", "128")),
     ("qwen3-0.6b", ("--layers", "8")),
     ("llama-3.2-1b", ("--layers", "4")),
@@ -60,8 +64,23 @@ def test_divergence(program, tmp_path, shape, options):
     compare = divergence(program, folder, tmp_path)
     print(shape, options, compare)
     assert 0 < compare["kl_mean_nats"] <= KL_MEAN
-    assert compare["kl_max_nats"] <= KL_WORST
+    assert compare["kl_max_nats"] <= KL_MAX
     assert compare["top1_agreement"] >= 0.9
+
+
+def test_mxfp4(program, tmp_path):
+    means = {"reference": [], "own": []}
+    for seed in SEEDS:
+        folder = synth(program, tmp_path / str(seed), "tiny-llama", "--outliers", *MXFP4, "--seed", str(seed))
+        for kernels, options in (("reference", ["--isa", "reference"]), ("own", [])):
+            compare = divergence(program, folder, tmp_path, *options)
+            print(seed, kernels, compare)
+            means[kernels].append(compare["kl_mean_nats"])
+            assert 0 < compare["kl_mean_nats"] <= KL_MEAN
+            assert compare["top1_agreement"] >= 0.9
+            if seed == 0 and kernels == "reference":
+                assert compare["kl_max_nats"] <= KL_MAX
+    assert np.mean(means["own"]) <= NO_WORSE * np.mean(means["reference"])
 
 
 def divergences(program, folder, scratch):

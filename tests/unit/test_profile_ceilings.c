@@ -242,6 +242,22 @@ static void every_member_works_in_every_round(void **state)
     team_close(team);
 }
 
+/* As the cpu backend multiplies (kernels_is_coded). */
+static void arithmetic(void **state)
+{
+    (void)state;
+    static const char *const integers[] = {"4-bit affine, group 64", "mxfp4", "nvfp4", "mixed: mxfp4; bf16",
+                                           "mixed: bf16; 8-bit affine, group 64"};
+    static const char *const floats[] = {"mxfp8", "bf16", "f32", "mixed: bf16; f32"};
+    for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
+        assert_string_equal(ceilings_arithmetic(integers[i], false), "int8");
+        assert_string_equal(ceilings_arithmetic(integers[i], true), "f32");
+    }
+    for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
+        assert_string_equal(ceilings_arithmetic(floats[i], false), "f32");
+    assert_string_equal(ceilings_arithmetic(NULL, false), "int8");
+}
+
 int main(void)
 {
     if (!mkdtemp(folder))
@@ -251,6 +267,7 @@ int main(void)
     snprintf(file, sizeof file, "%s/ceilings.json", place);
     setenv("LLMIND_CACHE_DIR", place, 1);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arithmetic),
         cmocka_unit_test(measured_on_this_machine),
         cmocka_unit_test(one_thread_and_plain_c),
         cmocka_unit_test(refused_and_cancelled),

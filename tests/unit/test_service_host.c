@@ -511,6 +511,8 @@ static void test_prompt_cache(void **state)
     (void)state;
     char path[128];
     struct model_host *cached;
+    struct host_state now;
+    struct host_lease gone;
     struct error error = {0};
     for (int i = 0; i < CACHE_PROMPT; i++)
         cache_prompt[i] = i * 7 % TINY_BYTES;
@@ -526,7 +528,23 @@ static void test_prompt_cache(void **state)
     assert_int_equal(cached_tokens(cached, NULL), 0);
     load_with(cached, names[0], 0);
     assert_int_equal(cached_tokens(cached, NULL), CACHE_KEPT);
+    assert_int_equal(cached_tokens(cached, names[1]), 0);
+    unlink(path); /* while the other model is there: the first comes back without it */
+    assert_int_equal(cached_tokens(cached, names[0]), 0);
+    host_state(cached, &now);
+    uint64_t loads = now.loads;
+    assert_int_equal(cached_tokens(cached, names[0]),
+                     CACHE_KEPT); /* of the request before; nothing was loaded */
+    host_state(cached, &now);
+    assert_int_equal(now.loads, loads);
     host_close(cached);
+    assert_int_equal(host_open(&options, &cached, &error), 0);
+    assert_int_equal(host_acquire(cached, NULL, LONG_MS, &gone, &error),
+                     ERROR_NOT_FOUND); /* at the start it counts */
+    assert_non_null(strstr(error.message, "the prompt cache does not exist"));
+    assert_null(strstr(error.message, "secret-place"));
+    host_close(cached);
+    save_cache(path);
     options.default_model = names[1]; /* it is none of this one's */
     assert_int_equal(host_open(&options, &cached, &error), 0);
     struct host_lease lease;
