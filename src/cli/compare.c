@@ -116,7 +116,8 @@ static void put_on_backends(json_t *models, const char *name, const char *backen
 {
     for (const char *at = backends;; at++) {
         size_t length = strcspn(at, ",");
-        json_array_append_new(models, json_pack("{s:s, s:s%}", "model", name, "backend", at, length));
+        json_t *one = json_pack("{s:s, s:s%}", "model", name, "backend", at, length);
+        json_array_append_new(models, one ? one : json_null()); /* no UTF-8: refused, too */
         at += length;
         if (!*at)
             return;

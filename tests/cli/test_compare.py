@@ -67,6 +67,10 @@ def test_no_such_backend(llmind, builtin):
     assert cpu["status"] == "success" and gpu["status"] == "error" and "gpu" in gpu["message"]
 
 
+def test_a_backend_that_is_no_text(failure, builtin):
+    assert "models" in failure("compare", "builtin", "--backends", "cpu,\udcff")  # one byte, no UTF-8
+
+
 def test_nothing_works(llmind, tmp_path):
     result = llmind("compare", "nobody/has-this", "nor-this", "--quick", "--no-save")
     assert result.returncode == 1
