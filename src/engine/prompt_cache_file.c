@@ -150,7 +150,7 @@ static int read_tokens(struct prompt_cache_reader *reader, uint32_t vocab, struc
 int prompt_cache_open(struct prompt_cache_reader *reader, const char *path,
                       const struct prompt_cache_identity *own, uint32_t max_tokens, struct error *error)
 {
-    *reader = (struct prompt_cache_reader){.file = {.file = -1}};
+    *reader = (struct prompt_cache_reader){.file = {.descriptor = -1}};
     int status = file_reader_open(path, CALLED, &reader->file, error);
     if (!status)
         status = read_header(reader, error);
@@ -190,5 +190,5 @@ void prompt_cache_close(struct prompt_cache_reader *reader)
     free(reader->tokens);
     free(reader->header);
     file_reader_close(&reader->file);
-    *reader = (struct prompt_cache_reader){.file = {.file = -1}};
+    *reader = (struct prompt_cache_reader){.file = {.descriptor = -1}};
 }

@@ -15,7 +15,7 @@ int file_read(const char *path, size_t max_bytes, char **out, size_t *length, st
 /* A regular file that is read from its beginning in pieces. One that somebody shortens meanwhile ends early:
  * unlike a map it raises nothing. */
 struct file_reader {
-    int file;
+    int descriptor;
     size_t length; /* as it was when it was opened */
 };
 /* called: what messages call it, where its path is nobody's business. Errors as file_read. *out may be closed

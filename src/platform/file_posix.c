@@ -92,14 +92,14 @@ static int read_all(int file, size_t hint, size_t max_bytes, const char *path, c
 int file_reader_open(const char *path, const char *called, struct file_reader *out, struct error *error)
 {
     out->length = 0;
-    return open_regular(path, called, &out->file, &out->length, error);
+    return open_regular(path, called, &out->descriptor, &out->length, error);
 }
 
 bool file_reader_take(struct file_reader *reader, void *out, size_t n)
 {
     uint8_t *to = out;
     while (n) {
-        ssize_t got = read(reader->file, to, n);
+        ssize_t got = read(reader->descriptor, to, n);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -112,9 +112,9 @@ bool file_reader_take(struct file_reader *reader, void *out, size_t n)
 
 void file_reader_close(struct file_reader *reader)
 {
-    if (reader->file >= 0)
-        close(reader->file);
-    reader->file = -1;
+    if (reader->descriptor >= 0)
+        close(reader->descriptor);
+    reader->descriptor = -1;
 }
 
 int file_read(const char *path, size_t max_bytes, char **out, size_t *length, struct error *error)
