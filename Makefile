@@ -23,7 +23,7 @@ build: ## the program, as build/llmind
 	@cmake --preset release --log-level=WARNING
 	@cmake --build --preset release --target llmind
 
-test: ## every test: unit, kernels, Rust, golden, commands, server, faults, sanitizers
+test: ## every test: unit, kernels, Rust, page, golden, commands, server, browser, faults, sanitizers
 	@scripts/bootstrap test
 	@scripts/run_tests
 
@@ -31,7 +31,7 @@ check: ## formatting and static analysis
 	@scripts/bootstrap check
 	@scripts/check
 
-format: ## rewrite C and Rust sources in the house style
+format: ## rewrite C, Rust and the page's sources in the house style
 	@scripts/bootstrap check
 	@scripts/check --format
 

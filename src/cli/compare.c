@@ -62,6 +62,8 @@ struct wishes {
     bool quick, runs, raw, json, wait, no_save;
     uint32_t repeats, max_tokens;
     double slower; /* a fraction; NaN: not asked */
+    /* of the environment; what differs from these was given here */
+    const char *usual_backend, *usual_isa;
 };
 
 /* "5%", "5", "2.5 %" */
@@ -231,9 +233,11 @@ static int compare_runs(const struct cli_parser *parser, const struct wishes *wi
         *slower = jobs_diff_is_slower(diff, wishes->slower, why, sizeof why);
         if (*slower)
             fprintf(stderr, "llmind compare: the second run is slower: %s\n", why);
-        else if (!json_get_bool(diff, "comparable", false)) /* a guard that guards nothing must say so */
-            status = error_set(error, ERROR_INVALID,
-                               "these two runs cannot be compared, so --fail-if-slower proves nothing");
+        else if (!jobs_diff_guards(diff)) /* a guard that guards nothing must say so */
+            status = error_set(error, ERROR_INVALID, "these two runs %s, so --fail-if-slower proves nothing",
+                               json_get_bool(diff, "comparable", false)
+                                   ? "have no rate or time of one model in common"
+                                   : "cannot be compared");
     }
     json_decref(diff);
     return status;
@@ -245,8 +249,10 @@ static int check(struct cli_parser *parser, const struct wishes *wishes)
 {
     if (wishes->runs && parser->n_positional != 2)
         return cli_usage(parser, "--runs wants two IDs ('llmind history' lists them)");
-    if (wishes->backends && parser->engine.backend)
+    if (wishes->backends && parser->engine.backend != wishes->usual_backend)
         return cli_usage(parser, "--backends names all of them: --backend goes without it");
+    if (wishes->backends && parser->engine.isa != wishes->usual_isa)
+        return cli_usage(parser, "an instruction set is one backend's: --isa goes without --backends");
     if (!wishes->runs && parser->n_positional < 2 && !(wishes->backends && strchr(wishes->backends, ',')))
         return cli_usage(parser, "it wants two models or more, or one and --backends cpu,mlx");
     if (wishes->runs &&
@@ -265,6 +271,8 @@ int cli_compare(int argc, char **argv)
     struct error error = {0};
     int id;
     cli_begin(&parser, &spec, argc, argv);
+    wishes.usual_backend = parser.engine.backend;
+    wishes.usual_isa = parser.engine.isa;
     while ((id = cli_next(&parser)) > 0)
         take_option(&parser, id, &wishes);
     if (id < 0)
@@ -272,6 +280,8 @@ int cli_compare(int argc, char **argv)
     int usage = check(&parser, &wishes);
     if (usage)
         return usage;
+    if (wishes.backends) /* each entry has its own, whatever the environment says */
+        parser.engine.backend = parser.engine.isa = NULL;
     bool slower = false;
     cli_catch_interrupts();
     int status = wishes.runs ? compare_runs(&parser, &wishes, &slower, &error)

@@ -31,7 +31,8 @@ enum { REST_MS = 250, LOAD_MS = 450, DEFAULT_PORT = 8000, MAX_THREADS = 1024 };
 enum { ID_JSON = 300, ID_THREADS, ID_PORT };
 
 static const struct cli_option options[] = {
-    {ID_THREADS, 't', "threads", "N", "threads that a model would use (default: as the engine chooses)"},
+    {ID_THREADS, 't', "threads", "N",
+     "threads that a model would use (default: LLMIND_THREADS, else as the engine chooses)"},
     {ID_PORT, 'p', "port", "N", "port that a server would use (default 8000)"},
     {ID_JSON, 0, "json", NULL, "an object instead of lines"},
     {0, 0, NULL, NULL, NULL}};

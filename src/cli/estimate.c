@@ -34,7 +34,8 @@ static const struct cli_spec spec = {
         "installed\n"
         "model, a folder, or a config.json alone: no weights are read. Speeds are priced with this "
         "machine's\n"
-        "calibration (llmind system --calibrate) at the pace it has now, which is measured for a moment.",
+        "calibration (llmind system --calibrate) at the pace it has now, which is measured for a moment.\n"
+        "--backend, --precise and --prompt-lookup change nothing here.",
     .options = options,
     .engine_options = true,
     .min_positional = 1,

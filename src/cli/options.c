@@ -1,6 +1,7 @@
 /* One table per command makes the getopt_long arrays, the help page and the "did you mean" of an unknown
- * option. The engine's own flags stand in a second table that every command with an engine shares; each has
- * an environment variable of the same name (--prefill-chunk: LLMIND_PREFILL_CHUNK), and a flag beats it. */
+ * option. The engine's own flags stand in a second table that every command with an engine shares; each but
+ * --adapter and --prompt-cache has an environment variable of the same name (--prefill-chunk:
+ * LLMIND_PREFILL_CHUNK), and a flag beats it. */
 #include "cli/options.h"
 
 #include <errno.h>
@@ -37,7 +38,8 @@ static const struct cli_option engine_table[] = {
     {ID_PRECISE, 0, "precise", NULL, "compute everything in f32"},
     {ID_PREFILL_CHUNK, 0, "prefill-chunk", "N", "prompt tokens per step (default 512)"},
     {ID_KV_BITS, 0, "kv-bits", "N", "bits per cached number: 8, 16 or 32 (default 16; 32 with --precise)"},
-    {ID_PROMPT_LOOKUP, 0, "prompt-lookup", "N", "guess up to N tokens from the text so far (default 0)"},
+    {ID_PROMPT_LOOKUP, 0, "prompt-lookup", "N",
+     "guess up to N tokens from the text so far, at most 15 (default 0)"},
     {ID_ADAPTER, 0, "adapter", "DIR", "a LoRA adapter for the model, as mlx_lm.lora writes it"},
     {ID_PROMPT_CACHE, 0, "prompt-cache", "FILE",
      "a prompt that generate --save-prompt-cache has kept: known at once"},
@@ -426,7 +428,8 @@ void cli_print_help(const struct cli_spec *spec)
         print_option(o);
     print_option(&help_option);
     if (spec->engine_options) {
-        printf("\nengine (each also as LLMIND_THREADS, LLMIND_CTX, ... in the environment; a flag wins)\n");
+        printf("\nengine (each but --adapter and --prompt-cache also as LLMIND_THREADS, LLMIND_CTX, ...\n"
+               "in the environment; a flag wins)\n");
         for (const struct cli_option *o = engine_table; o->name; o++)
             if (!overridden(spec, o->name))
                 print_option(o);

@@ -67,7 +67,7 @@ static const struct cli_spec spec = {
         "LLMIND_TARGET_API_KEY is sent to the target.\n"
         "Configurations: baseline, high_temperature, low_temperature, short_response, long_response,\n"
         "threads, concurrency, kv_bits, prefix_cache, prefill_chunk, isa; or one value: threads=4;\n"
-        "and, only where it is asked for, prompt_lookup.\n"
+        "and, only where they are asked for, prompt_lookup and temperature=T (0 to 2).\n"
         "--prove takes one of them (threads=2, kv_bits=8, temperature=0.9, ...), runs it and the baseline\n"
         "of a stored run in 5 to 20 blocks of A B B A (baseline, change, change, baseline; the more the\n"
         "faster the model is; -r N: so many), each in fresh processes, and ends in a sentence such as\n"

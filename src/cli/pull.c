@@ -29,11 +29,11 @@ static const struct cli_spec spec = {
     .arguments = "REPO[@REV] [--force] [--json]",
     .about = "Downloads a model from the Hugging Face hub into the cache that other tools share\n"
              "(HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub). Only what a model needs is\n"
-             "fetched: configuration, tokenizer, chat template, safetensors. Before the weights it is\n"
-             "checked whether the model can be run and fits into this machine's memory. What was\n"
-             "interrupted goes on where it stopped; every file's hash is checked. HF_TOKEN (or the token\n"
-             "file of 'hf auth login') opens gated repositories, HF_ENDPOINT names another hub,\n"
-             "HF_HUB_OFFLINE=1 asks nobody.",
+             "fetched: configuration, tokenizer, chat template, safetensors, card and licence. Before the\n"
+             "weights it is checked whether the model can be run and fits into this machine's memory. What\n"
+             "was interrupted goes on where it stopped; every file's hash is checked. HF_TOKEN (or\n"
+             "HUGGING_FACE_HUB_TOKEN, or the token file of 'hf auth login' or HF_TOKEN_PATH) opens gated\n"
+             "repositories, HF_ENDPOINT names another hub, HF_HUB_OFFLINE=1 asks nobody.",
     .options = options,
     .min_positional = 1,
     .max_positional = 1,

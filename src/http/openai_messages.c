@@ -88,8 +88,11 @@ static json_t *arguments_object(const struct place *place, const json_t *functio
     json_t *object = NULL;
     if (text && json_text_measure(text, strlen(text)).depth > JSON_TEXT_MAX_DEPTH)
         return wrong(place, "function.arguments", "is nested too deep"), NULL;
-    if (text)
-        object = *text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : json_object();
+    if (text && !*text)
+        object = json_object();
+    else if (text && !(object = json_loads(text, JSON_REJECT_DUPLICATES, NULL)))
+        /* answers have integers of any size (service/tool_json.c), and come back */
+        object = json_loads(text, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
     if (json_is_object(object))
         return object;
     json_decref(object);

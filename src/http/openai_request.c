@@ -93,7 +93,7 @@ static bool read_sampling(struct http_exchange *exchange, const json_t *body, st
     }
     int64_t top_k = 0, seed = 0;
     if (!http_field_integer(exchange, body, "top_k", 0, INT32_MAX, &top_k) ||
-        !http_field_integer(exchange, body, "seed", 0, INT64_MAX, &seed))
+        !http_field_integer(exchange, body, "seed", INT64_MIN, INT64_MAX, &seed))
         return false;
     sampling->top_k = (uint32_t)top_k;
     sampling->seed = (uint64_t)seed;

@@ -20,8 +20,9 @@ void openai_write_head(struct openai_job *job, const struct answer *answer)
     const struct engine_info *info = engine_info(answer_engine(answer));
     struct buffer *head = &job->head;
     struct buffer fingerprint = {0};
-    buffer_format(&fingerprint, "%s-%s-%s-kv%u%s", answer_model(answer), info->backend, info->isa,
-                  info->kv_bits, info->precise ? "-precise" : "");
+    buffer_format(&fingerprint, "%s-%s-%s-kv%u%s%s%s", answer_model(answer), info->backend, info->isa,
+                  info->kv_bits, info->precise ? "-precise" : "", info->adapter ? "-lora-" : "",
+                  info->adapter ? info->adapter : "");
     buffer_format(head, ",\"created\":%lld,\"model\":", (long long)time(NULL));
     write_text(head, answer_model(answer));
     buffer_text(head, ",\"system_fingerprint\":");

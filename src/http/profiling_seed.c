@@ -274,7 +274,8 @@ json_t *profiling_seed_run(const json_t *row)
 
 static json_t *compared(const json_t *from)
 {
-    static const char *const same[] = {"rank", "change_pct", "ci95", "verdict", "quantization"};
+    static const char *const same[] = {"rank",         "change_pct", "ci95", "verdict",
+                                       "quantization", "backend",    "isa",  "adapter"};
     json_t *out = json_object();
     put_text(out, "status", from, "status");
     if (json_get_string(from, "message"))

@@ -31,7 +31,7 @@ struct sensors_cpu_reading {
     struct sensors_value busy;         /* all cores: time not idle and not stolen, 0 to 1 */
     struct sensors_value steal;        /* time the hypervisor gave to others, 0 to 1 */
     struct sensors_value cgroup_cores; /* what the own control group used, in cores; with all its processes */
-    struct sensors_value mhz;          /* mean over the cores */
+    struct sensors_value mhz;          /* mean over the busy cores; over all of them when none is busy */
     const char *mhz_source;            /* "cpufreq", "cpuinfo" (of a guest: often nominal); NULL: unknown */
     struct sensors_value temperature_c; /* the hottest package */
     char temperature_source[SENSORS_NAME];

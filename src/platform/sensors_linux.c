@@ -242,25 +242,34 @@ static void read_cpuinfo(struct sensors_cpu *sensors)
     }
 }
 
+/* Of the busy cores: that others go idle, or are somebody else's, is no change of the clock. */
+#define BUSY_CORE 0.5
+
 static void read_frequency(struct sensors_cpu *sensors, struct sensors_cpu_reading *out)
 {
     if (sensors->has_cpufreq)
         read_cpufreq(sensors);
     else
         read_cpuinfo(sensors);
-    double sum = 0;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < sensors->n_cores; i++)
-        if (!isnan(sensors->cores[i].mhz)) {
-            sum += sensors->cores[i].mhz;
-            n++;
+    double sum = 0, sum_busy = 0;
+    uint32_t n = 0, n_busy = 0;
+    for (uint32_t i = 0; i < sensors->n_cores; i++) {
+        const struct sensors_core *core = &sensors->cores[i];
+        if (isnan(core->mhz))
+            continue;
+        sum += core->mhz;
+        n++;
+        if (core->busy >= BUSY_CORE) {
+            sum_busy += core->mhz;
+            n_busy++;
         }
+    }
     out->mhz_source = NULL;
     if (n == 0) {
         sensors_unknown(&out->mhz, "no frequency: neither cpufreq nor /proc/cpuinfo tells one");
         return;
     }
-    sensors_know(&out->mhz, sum / n);
+    sensors_know(&out->mhz, n_busy ? sum_busy / n_busy : sum / n);
     out->mhz_source = sensors->has_cpufreq ? "cpufreq" : "cpuinfo";
 }
 

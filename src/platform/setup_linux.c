@@ -30,20 +30,6 @@ static bool read_cpu_file(const char *root, size_t cpu, const char *name, char *
     return read_file(root, file, out, capacity);
 }
 
-/* The next CPU of a list like "0-3,8" at *at, which is moved on; false at its end. *low and *high: a range.
- */
-static bool next_range(const char **at, size_t *low, size_t *high)
-{
-    char *end;
-    if (**at < '0' || **at > '9')
-        return false;
-    *low = *high = strtoul(*at, &end, 10);
-    if (*end == '-')
-        *high = strtoul(end + 1, &end, 10);
-    *at = *end == ',' ? end + 1 : "";
-    return *low < CPUS_MAX && *high < CPUS_MAX;
-}
-
 /* The CPUs that are switched on; on this machine those of them that this process may use. */
 static void find_cpus(const char *root, struct cpus *cpus)
 {
@@ -51,7 +37,7 @@ static void find_cpus(const char *root, struct cpus *cpus)
     size_t low, high;
     memset(cpus, 0, sizeof *cpus);
     const char *at = read_file(root, "sys/devices/system/cpu/online", list, sizeof list) ? list : "";
-    while (next_range(&at, &low, &high))
+    while (small_file_range(&at, CPUS_MAX, &low, &high))
         for (size_t cpu = low; cpu <= high; cpu++)
             cpus->allowed[cpu] = true;
     cpu_set_t *set = root[0] ? NULL : CPU_ALLOC(CPUS_MAX);
@@ -71,7 +57,7 @@ static bool counts_core(const char *root, const struct cpus *cpus, size_t cpu, b
     if (!read_cpu_file(root, cpu, "topology/thread_siblings_list", list, sizeof list))
         return false;
     const char *at = list;
-    while (next_range(&at, &low, &high))
+    while (small_file_range(&at, CPUS_MAX, &low, &high))
         for (size_t sibling = low; sibling <= high; sibling++)
             if (cpus->allowed[sibling]) {
                 *counts = sibling == cpu;

@@ -83,3 +83,15 @@ bool small_file_number(const char *text, uint64_t *value, const char **after)
         *after = end;
     return true;
 }
+
+bool small_file_range(const char **at, size_t limit, size_t *low, size_t *high)
+{
+    char *end;
+    if (**at < '0' || **at > '9')
+        return false;
+    *low = *high = strtoul(*at, &end, 10);
+    if (*end == '-')
+        *high = strtoul(end + 1, &end, 10);
+    *at = *end == ',' ? end + 1 : "";
+    return *low < limit && *high < limit;
+}

@@ -25,4 +25,8 @@ void small_file_close(struct small_file *file); /* closing a closed one is legal
  * NULL) is set behind it. False when there is none or it does not fit in 64 bits. */
 bool small_file_number(const char *text, uint64_t *value, const char **after);
 
+/* The next range of a list of numbers like "0-3,8" at *at, which is moved on: *low to *high, both below
+ * limit. False at its end, and at what is no such list. */
+bool small_file_range(const char **at, size_t limit, size_t *low, size_t *high);
+
 #endif

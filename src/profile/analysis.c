@@ -40,11 +40,13 @@ json_t *analysis_summary(const struct facts *facts)
     json_put_number(o, "memory_gb", facts->footprint_peak_bytes / 1e9,
                     json_get_reason(report, "memory.measured.footprint_peak_bytes",
                                     "the memory of the process is not known"));
-    double gpu = facts_sensor_mean(facts, "gpu_0_busy", NULL);
-    if (isnan(gpu))
-        gpu = json_get_positive(report, "host.gpu_utilization");
-    json_put_number(o, "gpu_utilization", gpu,
-                    json_get_reason(report, "host.gpu_utilization", "no GPU was measured"));
+    bool on_gpu = facts_use_gpu(facts);
+    double of_host = json_get_positive(report, "host.gpu_utilization");
+    double gpu = on_gpu ? facts_sensor_mean(facts, "gpu_0_busy", NULL) : NAN;
+    json_put_number(o, "gpu_utilization", on_gpu && isnan(gpu) ? of_host : gpu,
+                    on_gpu || isnan(of_host)
+                        ? json_get_reason(report, "host.gpu_utilization", "no GPU was measured")
+                        : "the model did not run on a GPU of this machine");
     json_put_number(o, "avg_response_time_s", over_prompts(report, "summary.response_ms.median") / 1e3,
                     no_prompt);
     json_put_number(o, "mbu", facts->mbu, facts->mbu_reason);

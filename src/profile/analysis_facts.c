@@ -225,8 +225,8 @@ static bool timed(struct walk *walk, double t)
     if (!phase || !(json_get_number(phase, "start_s") <= t))
         return false;
     const char *name = json_get_text(phase, "name", "");
-    if (strcmp(name, "configurations") == 0)
-        return false;
+    if (strcmp(name, "configurations") == 0 || strstr(name, ", warm-up"))
+        return false; /* others may be served beside these */
     return !walk->part || strstr(name, walk->part);
 }
 
@@ -283,6 +283,13 @@ double facts_sensor_share(const struct facts *facts, const char *id, double leve
     for (double value; !isnan(value = walk_next(&walk)); n++)
         above += value >= level;
     return n ? (double)above / (double)n : NAN;
+}
+
+bool facts_use_gpu(const struct facts *facts)
+{
+    const char *backend = json_get_string(facts->report, "flags.backend");
+    return !facts->remote && backend && strcmp(backend, "cpu") != 0 &&
+           !json_get_is(facts->report, "flags.isa", "cpu");
 }
 
 double facts_sensor_change(const struct facts *facts, const char *id)

@@ -146,7 +146,7 @@ static void strength_bandwidth(const struct facts *facts, json_t *list)
     const char *where = facts->level == READ_CACHE ? "the cache bandwidth" : "the memory bandwidth";
     if (facts->mbu >= AT_THE_WALL)
         add(list, "Well used: decoding gets %.0f %% of %s that was measured here", 100 * facts->mbu, where);
-    double gpu = facts_sensor_mean(facts, "gpu_0_busy", NULL);
+    double gpu = facts_use_gpu(facts) ? facts_sensor_mean(facts, "gpu_0_busy", NULL) : NAN;
     if (gpu < GPU_IDLE && facts->mbu >= AT_THE_WALL)
         add(list,
             "GPU utilisation of %.0f %% is not a bottleneck: it counts time, not work, and the memory is "

@@ -1,14 +1,13 @@
 #include "profile/cache_file.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "platform/file.h"
+#include "platform/new_file.h"
 #include "platform/places.h"
 #include "profile/json_get.h"
 
@@ -68,13 +67,18 @@ static void make_folders(char *path)
 
 static int write_file(const char *path, const json_t *root, struct error *error)
 {
-    char beside[PATH_MAX + 32];
-    snprintf(beside, sizeof beside, "%s.%ld", path, (long)getpid());
-    if (json_dump_file(root, beside, JSON_INDENT(1)) == 0 && rename(beside, path) == 0)
-        return 0;
-    int problem = errno;
-    (void)unlink(beside);
-    return error_set(error, ERROR_IO, "cannot write %s: %s", path, strerror(problem));
+    struct new_file file;
+    char *text = json_dumps(root, JSON_INDENT(1));
+    if (!text)
+        return error_memory(error, "the cache file", 0);
+    int status = new_file_open(&file, path, error);
+    if (!status)
+        status = new_file_write(&file, text, strlen(text), error);
+    if (!status)
+        status = new_file_commit(&file, error);
+    new_file_close(&file);
+    free(text);
+    return status;
 }
 
 int cache_file_remember(const char *name, const char *key, int64_t now_s, const json_t *value,

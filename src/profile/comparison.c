@@ -51,6 +51,7 @@ static int open_lab(struct comparing *c, size_t i, struct lab **out, struct erro
     const struct profile_model *model = &c->request->models[i];
     const struct gate *gate = c->hooks ? c->hooks->gate : NULL;
     struct lab_options options = {.engine = profile_request_engine(c->request, i),
+                                  .model_name = model->name,
                                   .raw = c->request->raw,
                                   .cancel = c->hooks ? c->hooks->cancel : NULL};
     struct model_summary summary;
@@ -182,6 +183,8 @@ static int run_beside(struct comparing *c, size_t i, struct lab *lab, struct err
     struct sweep_result result;
     int status = sweep_blocks(&c->sweep, &a, &b, c->blocks, &result, error);
     c->first_warm = a.warmed;
+    if (status) /* of an incomplete comparison nothing follows */
+        result.outcome = OUTCOME_ERROR;
     int taken = take_pairs(c, i, &result, error);
     c->models[i].interleaved = true;
     int good = result.outcome == OUTCOME_OK;

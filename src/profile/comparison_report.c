@@ -63,7 +63,14 @@ static void compare_sessions(struct compared_model *model, const struct compared
     size_t n_a, n_b;
     double *a = values_of(first, "prompt", SWEEP_TOKENS_PER_SECOND, &n_a);
     double *b = values_of(model, "prompt", SWEEP_TOKENS_PER_SECOND, &n_b);
+    struct stats of_a, of_b;
+    stats_compute(a, n_a, &of_a);
+    stats_compute(b, n_b, &of_b);
     pairs_compare_unpaired(a, n_a, b, n_b, PAIRS_SESSION_SD, &model->against_first);
+    if (of_a.cv > SWEEP_UNSTABLE || of_b.cv > SWEEP_UNSTABLE) {
+        model->against_first.verdict = PAIRS_UNKNOWN;
+        model->no_verdict = "the figures scatter by more than 20 %: no verdict";
+    }
     free(a);
     free(b);
 }
@@ -152,13 +159,14 @@ static json_t *model_entry(const struct compared_model *models, size_t n, size_t
     json_put_number(o, "memory_bytes", peak_bytes(model), unknown);
     json_put_number(o, "load_ms", model->load_ms, unknown);
     json_put_number(o, "weight_bytes", model->weight_bytes, unknown);
+    bool opened = model->working || model->backend[0];
     json_put_string(o, "quantization", model->quantization[0] ? model->quantization : NULL,
-                    model->working ? "not quantized, or not known" : model->message);
+                    opened ? "not quantized, or not known" : model->message);
     const char *not_opened = model->working ? "not reported by the engine" : model->message;
     json_put_string(o, "backend", model->backend[0] ? model->backend : NULL, not_opened);
     json_put_string(o, "isa", model->isa[0] ? model->isa : NULL, not_opened);
     json_put_string(o, "adapter", model->adapter[0] ? model->adapter : NULL,
-                    model->working ? "it was run without one" : model->message);
+                    opened ? "it was run without one" : model->message);
     size_t rank = rank_of(models, n, i);
     if (rank)
         json_put_integer(o, "rank", rank);

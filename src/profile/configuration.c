@@ -112,6 +112,7 @@ static int open_second(struct session *session, const struct engine_options *eng
         return 0;
     close_second(session);
     struct lab_options options = {.engine = *engine,
+                                  .model_name = session->context->request->models[0].name,
                                   .raw = session->context->request->raw,
                                   .cancel = session->context->hooks ? session->context->hooks->cancel : NULL};
     int status = labs->open(labs->context, &options, &session->second, error);

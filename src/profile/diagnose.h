@@ -71,6 +71,8 @@ double facts_sensor_mean(const struct facts *facts, const char *id, const char *
 double facts_sensor_max(const struct facts *facts, const char *id);
 /* The share of the timed samples that are at least this; NaN: there are none, or no level. */
 double facts_sensor_share(const struct facts *facts, const char *id, double level);
+/* Whether the model ran on a GPU of this machine: what its sensors say concerns the run only then. */
+bool facts_use_gpu(const struct facts *facts);
 /* Last quarter of the timed samples against the first, minus 1; NaN: fewer than 40 samples, or a nominal
  * figure. */
 double facts_sensor_change(const struct facts *facts, const char *id);

@@ -310,9 +310,11 @@ bool diagnose_speculative(const struct facts *facts, const struct findings *so_f
 {
     (void)so_far;
     const json_t *list = json_get_array(facts->report, "configurations");
+    bool guessed_anyway =
+        json_get_number(facts->report, "flags.prompt_lookup") > 0; /* by the baseline, too */
     for (size_t i = 0; i < json_get_count(list, "") && i < 256; i++) {
         const json_t *entry = json_get_item(list, i);
-        bool lookup = json_get_number(entry, "knobs.prompt_lookup") > 0;
+        bool lookup = !guessed_anyway && json_get_number(entry, "knobs.prompt_lookup") > 0;
         if ((!lookup && !json_get_string(entry, "knobs.draft_model")) ||
             !json_get_is(entry, "verdict", "lower"))
             continue;

@@ -6,10 +6,16 @@
 #include "profile/json_get.h"
 #include "profile/thresholds.h"
 
+/* Phases in which tokens are generated. */
+static const char *generating(const struct facts *facts)
+{
+    return json_get_is(facts->report, "kind", "prove") ? "proof" : "decode";
+}
+
 bool diagnose_swapping(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
     (void)so_far;
-    double swap_in = facts_sensor_mean(facts, "swap_in_bytes_per_s", "decode");
+    double swap_in = facts_sensor_mean(facts, "swap_in_bytes_per_s", generating(facts));
     double change = json_get_number(facts->report, "host.swap_change_bytes");
     bool reads = swap_in >= SWAP_IN_BYTES_PER_S, grew = change >= SWAP_GROWTH_BYTES;
     if (!reads && !grew)
@@ -38,7 +44,7 @@ bool diagnose_not_resident(const struct facts *facts, const struct findings *so_
 {
     if (findings_get(so_far, "swapping"))
         return false; /* the same shortage, already named */
-    double faults = facts_sensor_mean(facts, "major_faults_per_s", "decode");
+    double faults = facts_sensor_mean(facts, "major_faults_per_s", generating(facts));
     if (!(faults >= FAULTS_PER_S))
         return false;
     finding_figure(out, "major_faults_per_s", faults);

@@ -123,12 +123,13 @@ bool diagnose_busy_host(const struct facts *facts, const struct findings *so_far
 bool diagnose_thermal(const struct facts *facts, const struct findings *so_far, struct finding *out)
 {
     (void)so_far;
+    bool gpu = facts_use_gpu(facts);
     double cpu_clock = facts_sensor_change(facts, "cpu_mhz"),
-           gpu_clock = facts_sensor_change(facts, "gpu_0_mhz");
+           gpu_clock = gpu ? facts_sensor_change(facts, "gpu_0_mhz") : NAN;
     double cpu_c = facts_sensor_max(facts, "cpu_temperature_c"),
-           gpu_c = facts_sensor_max(facts, "gpu_0_temperature_c");
+           gpu_c = gpu ? facts_sensor_max(facts, "gpu_0_temperature_c") : NAN;
     double hot = fmax(cpu_c, gpu_c);
-    double limit_w = facts_sensor_max(facts, "gpu_0_power_limit_w");
+    double limit_w = gpu ? facts_sensor_max(facts, "gpu_0_power_limit_w") : NAN;
     double at_limit = facts_sensor_share(facts, "gpu_0_power_w", POWER_AT_LIMIT * limit_w);
     double fall = fmin(cpu_clock, gpu_clock);
     bool slowed = fall <= -CLOCK_FALL, too_hot = hot >= HOT_C, limited = at_limit > POWER_LIMIT_TIME;
@@ -168,11 +169,13 @@ bool diagnose_numa(const struct facts *facts, const struct findings *so_far, str
     if (!(remote >= NUMA_REMOTE))
         return false;
     finding_figure(out, "numa_remote_fraction", remote);
-    finding_say(out, remote >= NUMA_REMOTE_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM,
-                "Weights are read from another socket's memory",
-                "%.0f %% of the memory accesses went to memory of another processor socket (another NUMA "
-                "node), over a link that is slower than a socket's own memory.",
-                100 * remote);
+    finding_say(
+        out, remote >= NUMA_REMOTE_MUCH ? SEVERITY_HIGH : SEVERITY_MEDIUM,
+        "Weights are read from another socket's memory",
+        "%.0f %% of what the threads read lies in the memory of another processor socket (another "
+        "NUMA node) and could lie nearer; the link to it is slower than a socket's own memory. This is "
+        "told from where pages lie and threads run.",
+        100 * remote);
     return true;
 }
 

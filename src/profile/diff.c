@@ -236,6 +236,12 @@ static void add_configurations(struct diff *diff)
     }
 }
 
+/* Reports of before such a thing was told say nothing against it. */
+static bool same_where_told(const json_t *a, const json_t *b, const char *path)
+{
+    return !json_get(a, path) || !json_get(b, path) || same(a, b, path);
+}
+
 /* Every model that both comparisons have. */
 static void add_models(struct diff *diff)
 {
@@ -247,9 +253,12 @@ static void add_models(struct diff *diff)
         const json_t *a = json_get_item(models, i);
         const json_t *b =
             json_get_where(diff->report[1], "comparison.models", "model", json_get_text(a, "model", ""));
+        bool alike = same_where_told(a, b, "backend") && same_where_told(a, b, "isa") &&
+                     same_where_told(a, b, "adapter");
         for (size_t k = 0; b && k < sizeof names / sizeof *names; k++) {
             struct side of_a = side_of_stats(a, names[k]), of_b = side_of_stats(b, names[k]);
-            add_figure(diff, json_get_text(a, "model", ""), quantity_of(names[k]), &of_a, &of_b, NULL);
+            add_figure(diff, json_get_text(a, "model", ""), quantity_of(names[k]), &of_a, &of_b,
+                       alike ? NULL : "run on another backend or instruction set, or with another adapter");
         }
     }
 }
@@ -467,6 +476,18 @@ static const struct quantity *proof(const char *name)
         return quantity_of(name + sizeof baseline - 1);
     const struct quantity *quantity = quantity_of(name);
     return quantity && quantity->kind ? quantity : NULL;
+}
+
+bool jobs_diff_guards(const json_t *diff)
+{
+    const json_t *figures = json_get_array(diff, "figures");
+    bool any = false;
+    for (size_t i = 0, n = json_get_count(figures, ""); i < n; i++) {
+        const json_t *figure = json_get_item(figures, i);
+        any =
+            any || (proof(json_get_string(figure, "name")) && !isnan(json_get_number(figure, "change_pct")));
+    }
+    return any && json_get_bool(diff, "comparable", false);
 }
 
 bool jobs_diff_is_slower(const json_t *diff, double fraction, char *why, size_t capacity)

@@ -103,5 +103,8 @@ int jobs_diff(struct jobs *jobs, const char *a, const char *b, json_t **out, str
  * written into why: "decode_tokens_per_second -9.8 %
  * [-12.1, -7.3]". A diff of runs that cannot be compared proves nothing. */
 bool jobs_diff_is_slower(const json_t *diff, double fraction, char *why, size_t capacity);
+/* Whether it could prove that at all: both runs are comparable and have such a figure. A diff of two
+ * comparisons of models has none. */
+bool jobs_diff_guards(const json_t *diff);
 
 #endif

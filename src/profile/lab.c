@@ -252,7 +252,9 @@ int lab_open(const struct lab_options *options, struct lab **out, struct error *
                                 lab_options_json(&options->engine), "raw", options->raw),
                       NO_LIMIT, &lab->info, error);
     if (status) {
-        if (options->engine.adapter) /* the report and its readers know it by its name */
+        if (options->model_name) /* the report and its readers know both by their names */
+            error_replace(error, options->engine.model, options->model_name);
+        if (options->engine.adapter)
             error_replace(error, options->engine.adapter, "the adapter");
         lab_close(lab);
         return status;

@@ -25,6 +25,7 @@ struct lab;
 
 struct lab_options {
     struct engine_options engine; /* model: a folder; adapter: one that no message names */
+    const char *model_name;       /* by which messages call the model; NULL: by its folder */
     bool raw;                     /* prompts without the chat template */
     const atomic_int *cancel;     /* not 0: whatever runs ends with ERROR_CANCELLED; may be NULL */
 };

@@ -114,7 +114,8 @@ static int run_point(struct load_sweep *sweep, bool closed, double asked, bool *
     *saturated = false;
     if (point.n > 0) {
         double tokens = load_tokens_per_s(&point), requests = load_requests_per_s(&point);
-        const char *why = load_saturated(&point, tokens, closed ? sweep->closed_tokens : 0);
+        /* what was given up when the run was stopped says nothing about the server */
+        const char *why = status ? NULL : load_saturated(&point, tokens, closed ? sweep->closed_tokens : 0);
         *saturated = why != NULL;
         json_t *object = load_point_json(&point, &sweep->request, why);
         if (!object && !status)

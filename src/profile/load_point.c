@@ -72,7 +72,7 @@ static int send_one(struct turn *turn, uint64_t due_ns, struct error *error)
     }
     slot->sent = true;
     slot->sent_ns = clock_now_ns();
-    int status = turn->target->start(turn->target, slot, point->seed * 1000003 + point->n, error);
+    int status = turn->target->start(turn->target, slot, point->start_ns + point->n, error);
     if (status) {
         point->n--;
         return status;

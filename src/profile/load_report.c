@@ -245,7 +245,7 @@ static void put_counts(json_t *object, const struct load_point *point, const str
     json_put_integer(object, "failed", point->n - ok - refused);
     json_put_integer(object, "refused", refused);
     json_put_number(object, "duration_s", whole_s(point), "");
-    json_put_number(object, "offered_per_s", (double)point->n / point->duration_s, "");
+    json_put_number(object, "offered_per_s", per_second(point, (double)point->n), "");
     json_put_number(object, "requests_per_s", load_requests_per_s(point), "");
     json_put_number(object, "output_tokens_per_s", load_tokens_per_s(point), "");
     json_put_number(object, "goodput", per_second(point, (double)good), "");

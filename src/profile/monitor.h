@@ -39,9 +39,10 @@ void monitor_phase(struct monitor *monitor, const char *name);
  * its mean is that of the whole run), throttled_s_per_s, process_cores, footprint_bytes (resident),
  * anonymous_bytes, file_resident_bytes, process_swap_bytes, major_faults_per_s, minor_faults_per_s,
  * swap_in_bytes_per_s, cpu_power_w, cpu_mhz, cpu_temperature_c, memory_available_bytes, swap_used_bytes,
- * pressure_cpu, pressure_memory, pressure_io (PSI avg10 share), load_1min, cpu_core_N, gpu_N_busy,
- * gpu_N_memory_bytes, gpu_N_power_w, gpu_N_power_limit_w, gpu_N_temperature_c, gpu_N_mhz; "gpu" alone when
- * there is none. quality: "measured", "nominal" (a guest's frequency), "unknown" (values is null). Errors:
+ * pressure_cpu, pressure_memory, pressure_io (PSI avg10 share), load_1min, numa_remote_fraction (where
+ * there are several memory nodes; platform/numa.h), cpu_core_N, gpu_N_busy, gpu_N_memory_bytes,
+ * gpu_N_power_w, gpu_N_power_limit_w, gpu_N_temperature_c, gpu_N_mhz; "gpu" alone when there is none.
+ * quality: "measured", "derived", "nominal" (a guest's frequency), "unknown" (values is null). Errors:
  * ERROR_MEMORY. NULL is legal. */
 int monitor_close(struct monitor *monitor, json_t **out, struct error *error);
 

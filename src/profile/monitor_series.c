@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform/numa.h"
 #include "platform/pressure.h"
 
 enum row {
@@ -34,6 +35,7 @@ enum row {
     PRESSURE_MEMORY,
     PRESSURE_IO,
     LOAD,
+    NUMA_REMOTE_SHARE,
     N_ROWS
 };
 
@@ -71,6 +73,8 @@ static const struct {
                          4, SLOW},
     [PRESSURE_IO] = {"pressure_io", "waited for disks (10 s mean)", "share", "/proc/pressure/io", 4, SLOW},
     [LOAD] = {"load_1min", "load average of a minute", "tasks", "/proc/loadavg", 2, SLOW},
+    [NUMA_REMOTE_SHARE] = {"numa_remote_fraction", "memory farther from the threads than it need be", "share",
+                           "/proc/PID/numa_maps", 4, SERIES_NUMA},
 };
 
 /* Six series for each GPU, in this order. */
@@ -226,6 +230,13 @@ static void read_process(struct sampler *sampler, uint64_t now_ns, pid_t pid)
     sampler->last = now;
 }
 
+static void read_numa(struct sampler *sampler, pid_t pid)
+{
+    struct sensors_value remote;
+    numa_read_remote(sampler->numa, pid, &remote);
+    put(&sampler->series[NUMA_REMOTE_SHARE], &remote);
+}
+
 static void read_gpus(struct sampler *sampler)
 {
     for (size_t i = 0; i < sampler->n_gpus; i++) {
@@ -249,6 +260,8 @@ void sampler_read(struct sampler *sampler, uint64_t now_ns, pid_t pid)
     read_process(sampler, now_ns, pid);
     if (sampler->rows % SERIES_GPU == 0)
         read_gpus(sampler);
+    if (sampler->rows % SERIES_NUMA == SERIES_NUMA / 2)
+        read_numa(sampler, pid);
     sampler->rows++;
 }
 
@@ -318,6 +331,8 @@ static int open_sources(struct sampler *sampler, const char **no_gpu, struct err
     int status = sensors_cpu_open(sampler->root, &sampler->cpu, error);
     if (!status)
         status = pressure_open(sampler->root, &sampler->pressure, error);
+    if (!status)
+        status = numa_open(sampler->root, &sampler->numa, error);
     *no_gpu = "a recorded tree has no driver to ask";
     if (!status && !sampler->root[0]) {
         status = sensors_gpus_open(NULL, &sampler->gpus, error);
@@ -360,7 +375,7 @@ int sampler_open(const char *root, uint64_t now_ns, struct sampler **out, struct
     name_gpus(sampler, no_gpu);
     for (size_t i = 0; i < sampler->n_series; i++) {
         sampler->series[i].value = NAN;
-        sampler->series[i].quality = "measured";
+        sampler->series[i].quality = i == NUMA_REMOTE_SHARE ? "derived" : "measured";
         if (!sampler->series[i].reason[0])
             put_unknown(&sampler->series[i], "the run was too short for a reading");
     }
@@ -374,6 +389,7 @@ void sampler_close(struct sampler *sampler)
         return;
     sensors_cpu_close(sampler->cpu);
     pressure_close(sampler->pressure);
+    numa_close(sampler->numa);
     sensors_gpus_close(sampler->gpus);
     free(sampler->series);
     free(sampler->root);

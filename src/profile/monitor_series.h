@@ -10,7 +10,7 @@
 #include "platform/process_usage.h"
 #include "platform/sensors.h"
 
-enum { SERIES_MAX_CORES = 256, SERIES_SLOW = 10, SERIES_GPU = 5 };
+enum { SERIES_MAX_CORES = 256, SERIES_SLOW = 10, SERIES_GPU = 5, SERIES_NUMA = 50 };
 
 struct series {
     char id[32], label[64], source[SENSORS_NAME];
@@ -28,6 +28,7 @@ struct sampler {
     struct sensors_cpu *cpu;
     struct sensors_gpus *gpus;
     struct pressure *pressure;
+    struct numa *numa;
     struct series *series;
     size_t n_series, first_core, n_cores, first_gpu, n_gpus;
     uint32_t core_ids[SERIES_MAX_CORES];

@@ -28,6 +28,7 @@ static int open_lab(struct proving *proving, const struct engine_options *engine
 {
     const struct sweep_labs *labs = proving->world->labs;
     struct lab_options options = {.engine = *engine,
+                                  .model_name = proving->request->models[0].name,
                                   .raw = proving->request->raw,
                                   .cancel = proving->hooks ? proving->hooks->cancel : NULL};
     int status = labs->open(labs->context, &options, out, error);

@@ -213,7 +213,9 @@ static void comparison_row(struct view *view, struct table *table, const json_t 
         table_cell(table, "%ld", rank);
     else
         table_cell(table, "-");
-    text_cell(table, view, model, "model");
+    const char *adapter = view_text(view, model, "adapter", "", VIEW_NAME);
+    table_cell(table, "%s%s%s", view_text(view, model, "model", "-", VIEW_NAME), *adapter ? " with " : "",
+               adapter);
     const char *quantization = view_text(view, model, "quantization", "-", VIEW_NAME);
     table_cell(table, "%.*s", (int)strcspn(quantization, ","), quantization); /* without its group size */
     spread_cell(table, model, "tokens_per_second");

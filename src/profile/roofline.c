@@ -107,6 +107,11 @@ static void put_bound(json_t *o, const struct operation *op, double read_gbps, d
 {
     double memory_ms = op->bytes / (read_gbps * 1e6), compute_ms = op->flops / (peak_gflops * 1e6);
     double least = fmax(memory_ms, compute_ms); /* of a number and NaN: the number */
+    if (isnan(read_gbps) && op->bytes > 0) {    /* arithmetic alone would call reading an overhead */
+        json_put_null(o, "bound", "the read bandwidth was not measured");
+        json_put_null(o, "efficiency", "the read bandwidth was not measured");
+        return;
+    }
     if (!(least >= 0) || op->ms <= 0) {
         json_put_null(o, "bound", "no ceiling was measured");
         json_put_null(o, "efficiency", "no ceiling was measured");

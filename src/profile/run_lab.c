@@ -44,6 +44,7 @@ int run_make_room(struct run *run, const char *path, struct error *error)
 static int open_lab(struct run *run, struct error *error)
 {
     struct lab_options options = {.engine = profile_request_engine(run->request, 0),
+                                  .model_name = run->request->models[0].name,
                                   .raw = run->request->raw,
                                   .cancel = run->hooks->cancel};
     int status = lab_open(&options, &run->lab, error);

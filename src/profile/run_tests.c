@@ -53,16 +53,20 @@ static int measure(struct run *run, const struct measurer *by, const struct scen
     return status;
 }
 
-/* A repeat with nobody else served. */
+/* A repeat with nobody else served. The wait for those who are being served is not part of its phase. */
 static int measure_alone(struct run *run, const struct measurer *by, const struct run_test *test,
                          uint32_t number, struct lab_result *out, struct error *error)
 {
+    char name[80];
+    snprintf(name, sizeof name, "%s, run %u", test->scenario.id, number);
     const struct gate *gate = run->hooks->gate;
     for (int redo = 0;; redo++) {
         int status = gate ? gate->close(gate->context, GATE_WAIT_MS, run->hooks->cancel, error) : 0;
         if (status)
             return status;
+        phase(run, name);
         status = measure(run, by, &test->scenario, true, out, error);
+        phase(run, NULL);
         bool overlapped = gate && gate->open(gate->context);
         if (status || !overlapped)
             return status;
@@ -100,13 +104,9 @@ static int warm_up(struct run *run, const struct measurer *by, struct run_test *
 static int repeat(struct run *run, const struct measurer *by, struct run_test *test, uint32_t number,
                   struct error *error)
 {
-    char name[80];
     struct lab_result *out = &test->results[number - 1];
     run_tell_step(run, "%s, run %u of %u", test->scenario.label, number, run->repeats);
-    snprintf(name, sizeof name, "%s, run %u", test->scenario.id, number);
-    phase(run, name);
     int status = measure_alone(run, by, test, number, out, error);
-    phase(run, NULL);
     if (status)
         return status;
     test->n_results = number;

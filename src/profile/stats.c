@@ -43,13 +43,17 @@ double stats_t95(size_t degrees)
     return z + (z * z * z + z) / (4 * d) + (5 * pow(z, 5) + 16 * z * z * z + 3 * z) / (96 * d * d);
 }
 
+enum { BINOMIAL_MAX = 1000 };
+
 /* The order statistics k and n + 1 - k enclose the median with probability 1 - 2 P(Binomial(n, 1/2) < k): the
  * largest k that keeps it at 95 % or more. None exists below n = 6. */
 static void median_interval(const double *ascending, size_t n, struct stats *out)
 {
     double term = pow(0.5, (double)n), tail = term; /* P(B = 0), P(B < 1) */
     size_t k = 0;
-    while (2 * tail <= 0.05 && k < n / 2) {
+    if (n > BINOMIAL_MAX) /* by the normal distribution: powers of 1/2 become 0 */
+        k = (size_t)(((double)n - 1.96 * sqrt((double)n)) / 2);
+    while (n <= BINOMIAL_MAX && 2 * tail <= 0.05 && k < n / 2) {
         k++;
         term *= (double)(n - k + 1) / (double)k;
         tail += term;

@@ -132,7 +132,7 @@ int catalog_add(struct catalog *catalog, const char *name, const char *path, con
     entry->path = strdup(path);
     entry->source = source;
     struct error problem = {0};
-    int unusable = model_summarize(path, &entry->summary, &problem);
+    int unusable = catalog->names_only ? 0 : model_summarize(path, &entry->summary, &problem);
     if (unusable) {
         memset(&entry->summary, 0, sizeof entry->summary);
         error_replace(&problem, path, name); /* clients of the server read it */
@@ -237,9 +237,10 @@ static int scan_models(void *context, const char *folder, const char *source, st
     return status ? status : 1;
 }
 
-int catalog_scan(struct catalog *catalog, struct error *error)
+static int scan_all(struct catalog *catalog, bool names_only, struct error *error)
 {
     memset(catalog, 0, sizeof *catalog);
+    catalog->names_only = names_only;
     char path[PATH_MAX];
     int status = 0;
     if (find_builtin(path, sizeof path, NULL) == 0)
@@ -251,6 +252,11 @@ int catalog_scan(struct catalog *catalog, struct error *error)
     if (status)
         catalog_free(catalog);
     return status;
+}
+
+int catalog_scan(struct catalog *catalog, struct error *error)
+{
+    return scan_all(catalog, false, error);
 }
 
 /* ---- one name ---- */
@@ -278,7 +284,7 @@ static int not_found(const char *name, struct error *error)
     const char *near = NULL, **names = NULL;
     if (!error)
         return ERROR_NOT_FOUND;
-    if (catalog_scan(&catalog, NULL) == 0)
+    if (scan_all(&catalog, true, NULL) == 0)
         names = malloc((catalog.count + 1) * sizeof *names);
     if (names) {
         for (size_t i = 0; i < catalog.count; i++)
@@ -397,6 +403,7 @@ static int no_adapter(const char *name, struct error *error)
 int catalog_find_adapter(const char *name, char *path, size_t capacity, struct error *error)
 {
     struct lookup lookup = {name, ADAPTER_FILE, path, capacity};
-    int status = catalog_name_is_safe(name) ? each_model_folder(look_in_folder, &lookup, error) : 1;
+    bool plain = catalog_name_is_safe(name) && !strchr(name, '/');
+    int status = plain ? each_model_folder(look_in_folder, &lookup, error) : 1;
     return status == 1 ? no_adapter(name, error) : status;
 }

@@ -10,6 +10,7 @@
 #ifndef LLMIND_SERVICE_CATALOG_H
 #define LLMIND_SERVICE_CATALOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -26,6 +27,7 @@ struct catalog_entry {
 struct catalog {
     struct catalog_entry *entries;
     size_t count, capacity;
+    bool names_only; /* private: no model is looked into, which takes time where there are many */
 };
 
 /* Everything there is, places in the order above, each sorted by name. A place that does not exist is empty;
@@ -42,7 +44,7 @@ int catalog_find(const char *name, char *path, size_t capacity, struct error *er
 
 /* The same for a LoRA adapter (model/adapter.h): a folder with an adapter_config.json among the models, which
  * are those in <data>/models and in the folders of $LLMIND_MODEL_PATH; the Hugging Face cache is not looked
- * into. ERROR_NOT_FOUND as above. */
+ * into. Its name has no '/': the last part is all that reports keep of it. ERROR_NOT_FOUND as above. */
 int catalog_find_adapter(const char *name, char *path, size_t capacity, struct error *error);
 
 /* As catalog_find, and a folder with a config.json is taken too: what the command line means by MODEL.

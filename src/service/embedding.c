@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/checked.h"
 #include "service/host.h"
@@ -139,6 +140,19 @@ static int prepare(struct embedding_job *job, const struct embedding_options *op
     return 0;
 }
 
+/* The queue is full, and a part of the texts is done already, which nobody shall compute again: some time
+ * goes by. */
+static int wait_for_room(struct embedding_job *job, struct error *error)
+{
+    pthread_mutex_lock(&job->lock);
+    bool cancelled = job->cancelled;
+    pthread_mutex_unlock(&job->lock);
+    if (cancelled)
+        return error_set(error, ERROR_CANCELLED, "the embeddings were cancelled");
+    nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
+    return 0;
+}
+
 int embedding_run(struct embedding_job *job, struct services *services,
                   const struct embedding_options *options, bool *model_refused, struct error *error)
 {
@@ -156,6 +170,8 @@ int embedding_run(struct embedding_job *job, struct services *services,
         status = run_group(job, lease.engine, options->inputs + i,
                            left < EMBEDDING_AT_ONCE ? left : EMBEDDING_AT_ONCE,
                            job->vectors + (size_t)i * job->width, &done, error);
+        if (status == ERROR_BUSY && i > 0)
+            status = wait_for_room(job, error);
     }
     host_release(services->host, &lease);
     return status;

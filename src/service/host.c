@@ -328,9 +328,10 @@ int host_find_adapter(const struct model_host *host, const char *name, char *pat
 {
     size_t length;
     const char *folder = host->standard.adapter, *own = folder_name(folder, &length);
-    if (length && strlen(name) == length && memcmp(name, own, length) == 0)
+    int status = catalog_find_adapter(name, path, path_bytes, error);
+    if (status == ERROR_NOT_FOUND && length && strlen(name) == length && memcmp(name, own, length) == 0)
         return copy_word(path, path_bytes, folder, "the adapter's folder", error);
-    return catalog_find_adapter(name, path, path_bytes, error);
+    return status;
 }
 
 void host_share(struct model_host *host, const struct host_lease *held, struct host_lease *lease)

@@ -94,8 +94,8 @@ int host_find(struct model_host *host, const char *model, char *name, size_t nam
 int host_find_served(struct model_host *host, const char *path, char *adapter, size_t adapter_bytes,
                      char *backend, size_t backend_bytes, struct error *error);
 
-/* The folder of an adapter by its name: the catalogue's (catalog_find_adapter), or, of the one that the host
- * was opened with, the last part of its folder's path. ERROR_NOT_FOUND, ERROR_LIMIT. */
+/* The folder of an adapter by its name: the catalogue's (catalog_find_adapter); where it has none, the one
+ * that the host was opened with, by the last part of its folder's path. ERROR_NOT_FOUND, ERROR_LIMIT. */
 int host_find_adapter(const struct model_host *host, const char *name, char *path, size_t path_bytes,
                       struct error *error);
 

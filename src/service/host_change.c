@@ -149,7 +149,11 @@ int host_check_fit(struct model_host *host, const struct host_wish *wish, bool m
         error_replace(error, wish->path, wish->name);
         error_replace(error, wish->adapter, "the adapter");
     }
-    if (status == ERROR_LIMIT && !may_unload) {
+    if (status == ERROR_LIMIT && !may_unload && memory.known) {
+        options.reclaimable_bytes = memory.anonymous_bytes;
+        struct error ignored;
+        if (worker_check(&options, &ignored))
+            return status; /* nor without the loaded one, or it is another limit */
         error_prefix(error, "beside the loaded model, which may not be unloaded");
         status = ERROR_BUSY;
         if (error)

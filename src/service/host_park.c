@@ -54,6 +54,7 @@ static int begin_parking(struct model_host *host, const atomic_int *cancel, stru
         return cancelled(host, error);
     }
     park->holds = true;
+    pthread_cond_broadcast(&host->changed); /* who waits for a turn waits without a limit from now on */
     return 0;
 }
 

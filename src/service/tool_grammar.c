@@ -17,6 +17,31 @@ static bool is_data(const char *key)
            strcmp(key, "examples") == 0;
 }
 
+/* Members of these are schemas under names of their own, also under names that are words elsewhere. */
+static bool holds_names(const char *key)
+{
+    static const char *const keys[] = {"properties", "patternProperties", "$defs", "definitions"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(key, keys[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool move_references(json_t *schema, const char *place, unsigned depth);
+
+static bool move_references_of_each(json_t *schemas, const char *place, unsigned depth)
+{
+    const char *name;
+    json_t *schema;
+    if (depth > MAX_DEPTH)
+        return false;
+    json_object_foreach(schemas, name, schema) {
+        if (!move_references(schema, place, depth + 1))
+            return false;
+    }
+    return true;
+}
+
 /* Puts `place` before every local reference. False: too deep, or memory is short. */
 static bool move_references(json_t *schema, const char *place, unsigned depth)
 {
@@ -37,6 +62,9 @@ static bool move_references(json_t *schema, const char *place, unsigned depth)
         const char *target = json_string_value(value);
         if (strcmp(key, "$ref") == 0 && target && target[0] == '#') {
             if (json_object_set_new(schema, key, json_sprintf("#/$defs/%s%s", place, target + 1)))
+                return false;
+        } else if (holds_names(key) && json_is_object(value)) {
+            if (!move_references_of_each(value, place, depth + 1))
                 return false;
         } else if (!is_data(key) && !move_references(value, place, depth + 1)) {
             return false;

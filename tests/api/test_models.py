@@ -190,13 +190,15 @@ def test_an_adapter(start_server, tmp_path, problem):
         message = problem(load(server, options={"adapter": name}), status, param="adapter")["message"]
         assert words in message and str(tmp_path) not in message, message
     problem(load(server, options={"adapter": "tuned", "context": 1 << 24}), 400, param="model")  # the adapter is not to blame
+    answer = server.post("/api/models/load", {"model": "builtin", "unload_current": False, "options": {"context": 1 << 24}})
+    problem(answer, 400, code="limit")  # nor is what else is loaded
     assert server.worker_pid == worker  # what was loaded stays
     assert [model["name"] for model in server.get("/api/models").json()["models"]] == ["builtin"]  # adapters are no models
     loaded = load(server).json()["model"]
     assert loaded["adapter"] is None and loaded["adapter_reason"]
 
 
-@pytest.mark.parametrize("name", ["/etc", "../builtin", "a/../../b", "./tuned", "tuned/", "a//b", "..", ".", "a\\b", "/"])
+@pytest.mark.parametrize("name", ["/etc", "../builtin", "a/../../b", "./tuned", "tuned/", "a//b", "..", ".", "a\\b", "/", "second/adapters"])
 def test_names_of_adapters_are_not_paths(server, problem, name):
     problem(load(server, options={"adapter": name}), 400, param="adapter")
 
@@ -220,6 +222,7 @@ def test_a_running_answer_is_waited_for(server):
     load(server)
 
 
+@pytest.mark.not_under("tsan")
 def test_prompt_lookup_changes_no_word(server):
     """Guessing from the text only changes in how many steps an answer comes; what was guessed is told."""
     question = "Repeat this exactly: the KV cache keeps keys and values; the KV cache keeps keys and values; the KV cache keeps keys"

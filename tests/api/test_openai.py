@@ -184,6 +184,7 @@ def test_without_a_model_the_loaded_one_answers(server):
     assert server.post("/v1/chat/completions", {"messages": STORY, "max_tokens": 2}).json()["model"] == "builtin"
 
 
+@pytest.mark.not_under("tsan")
 def test_cached_tokens(client):
     long = [{"role": "user", "content": "Remember every one of these words. " * 40}]
     first = chat(client, messages=long, max_tokens=2)
@@ -195,6 +196,7 @@ def test_cached_tokens(client):
     assert uncached.usage.prompt_tokens_details.cached_tokens == 0
 
 
+@pytest.mark.not_under("tsan")
 def test_seed(client):
     def text(seed):
         return chat(client, seed=seed, temperature=1.5, max_tokens=40).choices[0].message.content
@@ -203,6 +205,7 @@ def test_seed(client):
     assert len({text(seed) for seed in range(5)}) > 1
 
 
+@pytest.mark.not_under("tsan")
 def test_n(client):
     options = {"n": 3, "temperature": 1.5, "seed": 11, "max_tokens": 24}
     whole = chat(client, **options)
@@ -246,6 +249,7 @@ def test_ignore_eos(server, client, problem):
     assert server.post("/v1/chat/completions", free).is_success
 
 
+@pytest.mark.not_under("tsan")
 def test_penalties_and_filters_change_the_text(client):
     plain = chat(client, temperature=1, max_tokens=60).choices[0].message.content
     changed = [
@@ -329,6 +333,7 @@ def test_fields_without_effect_are_taken(client):
 # ---- structured output -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.not_under("tsan")
 @pytest.mark.parametrize("stream", [False, True])
 def test_json_object(client, stream):
     options = {"response_format": {"type": "json_object"}, "max_tokens": 600, "stream": stream}
@@ -438,7 +443,7 @@ NUMBERS = {
     "repetition_penalty": [-1, 0, 1e308, "x"],
     "presence_penalty": [-2.1, 2.1, "x"],
     "frequency_penalty": [-3, 1e308, "x"],
-    "seed": [-1, 1e308, "x", 0.5],
+    "seed": [1e308, "x", 0.5],
 }
 SHARED = [(name, value) for name, values in NUMBERS.items() for value in values] + [
     ("stop", ""),

@@ -78,6 +78,8 @@ WEATHER = tool("get_weather", {"city": CITY, "days": {"type": "integer", "minimu
 # two tools with definitions of the same name: each means its own
 POINT = tool("move", {"to": {"$ref": "#/$defs/Place"}}, **{"$defs": {"Place": {"enum": ["left", "right"]}}})
 LEVEL = tool("lift", {"to": {"$ref": "#/$defs/Place"}}, **{"$defs": {"Place": {"enum": [1, 2]}}})
+# a parameter whose name is a word of JSON Schema, too
+SAMPLE = tool("show", {"default": {"$ref": "#/$defs/Place"}}, **{"$defs": {"Place": {"enum": ["here"]}}})
 
 
 def ask(client, **options):
@@ -124,6 +126,8 @@ def test_one_of_several(client):
         allowed = {"move": ["left", "right"], "lift": [1, 2]}
         if call.function.name != "get_weather":
             assert arguments["to"] in allowed[call.function.name]
+    call = ask(client, tools=[WEATHER, SAMPLE], tool_choice={"type": "function", "function": {"name": "show"}}).choices[0]
+    assert check_call(call.message.tool_calls[0], "show") == {"default": "here"}
     for name, values in (("move", ["left", "right"]), ("lift", [1, 2])):
         choice = {"type": "function", "function": {"name": name}}
         call = ask(client, tools=tools, tool_choice=choice).choices[0].message.tool_calls[0]
@@ -157,7 +161,7 @@ def test_auto_and_none(client):
 
 
 def test_results_go_back_to_the_model(client):
-    call = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Ulm"}'}}
+    call = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Ulm", "id": 18446744073709551616}'}}
     turns = [
         *ASK,
         {"role": "assistant", "content": None, "tool_calls": [call]},

@@ -11,6 +11,8 @@ from conftest import PROGRAM, ROOT
 from lora import write_adapter
 from test_profiling import TINY, begin, row, wait_for_end
 
+pytestmark = pytest.mark.not_under("asan")  # the thread sanitizer leaves the file out (scripts/run_tests)
+
 NAME = "tuned"
 
 
@@ -48,6 +50,7 @@ def test_what_is_served_says_its_adapter(adapted, schemas):
         assert "secret-place" not in adapted.get(path).text, path
 
 
+@pytest.mark.sanitize
 def test_loading_chooses_the_adapter(adapted, problem):
     """The one of the start has a name, too; an empty name is none."""
 
@@ -86,6 +89,7 @@ def test_a_run_measures_with_the_adapter_of_the_load(start_server, tmp_path):
     assert server.get("/api/performance").json()["model"]["adapter"] == NAME
 
 
+@pytest.mark.sanitize
 def test_an_adapter_that_is_gone_fails_the_run_without_its_path(start_server, tmp_path):
     folder = write_adapter(tmp_path / "secret-place" / NAME)
     server = start_server("--adapter", folder)
@@ -107,6 +111,7 @@ def test_a_proof_wants_the_adapter_of_its_run(start_server, adapter):
     assert ended["status"] == "failed" and f"with the adapter '{NAME}', and now it would be measured without" in ended["message"]
 
 
+@pytest.mark.sanitize
 def test_no_request_names_an_adapter(server, adapter, problem):
     for members in ({"adapter": str(adapter)}, {"knobs": {"adapter": str(adapter)}}):
         problem(server.post("/api/profiling/runs", TINY | members), 400)

@@ -12,6 +12,8 @@ from conftest import ROOT, wait_for
 from test_profiling import LONG, SHORT_CONTEXT, begin, cancel, row, running, stream, wait_for_end
 from test_profiling_runs import FORMATS, recommend, rewrite
 
+pytestmark = pytest.mark.not_under("asan")  # the thread sanitizer leaves the file out (scripts/run_tests)
+
 # this machine's tests run on two cores or more; one thread is never four
 THREADS = {"knobs": SHORT_CONTEXT | {"threads": 4}}
 

@@ -232,6 +232,7 @@ def test_apply_and_undo(server, schemas, problem):
 # ---- batches ----
 
 
+@pytest.mark.not_under("asan")
 def test_batch(server, schemas):
     answer = server.post("/api/profiling/batch", TINY | {"models": ["builtin", "builtin"]})
     assert answer.status_code == 202, answer.text
@@ -315,6 +316,7 @@ def test_other_servers_when_they_are_allowed(start_server, problem):
 # ---- a server's end, and its next beginning ----
 
 
+@pytest.mark.not_under("asan")
 def test_a_server_measures_itself_from_outside(start_server):
     server = start_server("--allow-local-targets")
     asked = EVERY_TEST | {"target": {"url": server.url, "model": "builtin", "allow_local": True}}
@@ -326,6 +328,7 @@ def test_a_server_measures_itself_from_outside(start_server):
     assert report["target"]["url"].startswith(server.url) and report["flags"] is None
 
 
+@pytest.mark.not_under("asan")
 def test_restart_keeps_history(start_server):
     server = start_server()
     run = begin(server)
@@ -338,6 +341,7 @@ def test_restart_keeps_history(start_server):
     assert "event: end" in events
 
 
+@pytest.mark.not_under("asan")
 def test_a_stop_stores_what_was_measured(start_server):
     server = start_server()
     run = begin(server, **LONG)

@@ -140,6 +140,7 @@ def stand_in():
 # ---- what should work ----
 
 
+@pytest.mark.not_under("asan")
 def test_profile_of_our_own_server(server, llmind):
     report = report_of(llmind("profile", "--target", server.url, *PROFILE, "--max-tokens", 12))
     assert report["status"] == "success"
@@ -205,6 +206,7 @@ def test_agrees_with_an_independent_client(server, llmind):
         assert a / b < 3 and b / a < 3, (figure, ours, theirs)  # a blunder, not noise; acceptance is strict
 
 
+@pytest.mark.not_under("asan")
 def test_load_of_our_own_server(server, llmind, tmp_path):
     done = llmind("load", "--target", server.url, "--allow-local", "--rate", "4,8", "--concurrency", "1,3", "--duration", 2,
                   "--max-tokens", 8, "--prompt-tokens", 32, "--json", "-o", tmp_path / "load.json")  # fmt: skip
@@ -755,6 +757,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
+@pytest.mark.not_under("asan")
 def test_a_server_of_its_own(llmind, tmp_path):
     port = free_port()
     pids = tmp_path / "pids"

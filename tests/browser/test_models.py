@@ -125,9 +125,10 @@ def test_what_the_server_refuses_is_shown_with_its_words(server, page):
     dialog.get_by_text("Rarer options").click()
     wrong = "reference"
     dialog.get_by_role("combobox", name="Instruction set").select_option(wrong)
-    page.route("**/api/models/load", lambda route: route.fulfill(status=400, json={"error": {
-        "message": "the model does not fit in memory: weights 9000 MiB, and 100 MiB are available",
-        "type": "invalid_request_error", "code": "limit", "param": "model"}}), times=1)  # fmt: skip
+    page.route("**/api/models/load", lambda route: route.fulfill(status=409, json={"error": {
+        "message": "beside the loaded model, which may not be unloaded: the model does not fit in memory: weights 9000 MiB, "
+                   "and 100 MiB are available",
+        "type": "invalid_request_error", "code": "model_busy", "param": "model"}}), times=1)  # fmt: skip
     dialog.get_by_role("button", name="Load", exact=True).click()
     expect(dialog.get_by_role("alert")).to_contain_text("weights 9000 MiB")
     dialog.get_by_role("button", name="Unload builtin first, then load").click()

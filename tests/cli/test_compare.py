@@ -4,7 +4,7 @@ import re
 import shutil
 
 import pytest
-from conftest import BUILD, BUILTIN
+from conftest import BUILD, BUILTIN, ROOT
 from json_schema import errors
 from test_profile import SCHEMA, nulls_without_a_reason
 
@@ -46,14 +46,17 @@ def test_one_model_on_two_backends(llmind, tmp_path):
     if not list(BUILD.glob("libllmind_mlx.*")):
         pytest.skip("this build has no mlx backend")
     assert llmind("synth", "tiny-llama", tmp_path / "tiny").returncode == 0
-    result = llmind("compare", "tiny", "--backends", "cpu,mlx", "--quick", "-r", 5, "-n", 4, "--raw", "--prompt", "a", "--json")
+    usual = {"LLMIND_BACKEND": "cpu", "LLMIND_ISA": "reference"}  # which each entry's own backend overrules
+    result = llmind(
+        "compare", "tiny", "--backends", "cpu,mlx", "--quick", "-r", 5, "-n", 4, "--raw", "--prompt", "a", "--json", env=usual
+    )
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     assert errors(SCHEMA, report) == []
     assert list(nulls_without_a_reason(report["comparison"])) == []
     cpu, mlx = report["comparison"]["models"]
     assert (cpu["model"], cpu["backend"], mlx["model"], mlx["backend"]) == ("tiny (cpu)", "cpu", "tiny (mlx)", "mlx")
-    assert cpu["isa"] != mlx["isa"] and cpu["adapter"] is None
+    assert cpu["isa"] not in (mlx["isa"], "reference") and cpu["adapter"] is None
     assert mlx["interleaved"] and mlx["pairs"] == 10
     if mlx["isa"] == "cpu":  # where MLX's own product is no match
         assert mlx["change_pct"] < 0 and mlx["ci95"][1] < 0
@@ -97,11 +100,16 @@ def faster(report, factor, run):
     return report
 
 
+MEASURED = []  # the report that all of the following change: one run is enough
+
+
 @pytest.fixture
 def stored(llmind, builtin, tmp_path):
     """stored(factor, ...) -> ids of runs that differ in nothing but their speed."""
     arguments = ["builtin", "--quick", "--configurations", "none", "-n", 8, "--no-save", "--json"]
-    report = json.loads(llmind("profile", *arguments, timeout=120).stdout)
+    if not MEASURED:
+        MEASURED.append(llmind("profile", *arguments, timeout=120).stdout)
+    report = json.loads(MEASURED[0])
     report["analysis"]["bottlenecks"] = []  # as if the machine had been quiet
     for test in report["tests"]:
         for sample in test["samples"]:
@@ -150,6 +158,17 @@ def test_what_cannot_be_compared_guards_nothing(llmind, stored, tmp_path):
     assert "cannot be compared" in result.stderr
 
 
+def test_comparisons_guard_nothing(llmind, tmp_path):
+    report = json.loads((ROOT / "tests" / "data" / "reports" / "compare.json").read_text())
+    ids = []
+    for day in (1, 2):
+        (tmp_path / "compare.json").write_text(json.dumps(report | {"created": f"2026-01-0{day}T00:00:00Z"}))
+        ids.append(llmind("history", "import", "compare.json").stdout.split()[-1])
+    result = llmind("compare", "--runs", *ids, "--fail-if-slower", "5%")
+    assert result.returncode == 1
+    assert "no rate or time of one model in common" in result.stderr
+
+
 def test_a_disturbed_run_guards_nothing(llmind, stored, tmp_path):
     usual, slow = stored(1, 0.5)
     report = json.loads((tmp_path / "2.json").read_text())
@@ -180,6 +199,7 @@ def test_a_disturbed_run_guards_nothing(llmind, stored, tmp_path):
         (["builtin"], "two models"),
         (["builtin", "--backends", "cpu"], "two models"),
         (["builtin", "--backends", "cpu,mlx", "--backend", "mlx"], "--backend"),
+        (["builtin", "--backends", "cpu,mlx", "--isa", "reference"], "--isa"),
         (["--runs", "abcd", "ef01", "--backends", "cpu,mlx"], "--runs"),
         (["--runs", "abcd"], ""),
         (["a", "b", "--fail-if-slower", "5%"], "--runs"),

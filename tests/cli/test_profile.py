@@ -235,7 +235,7 @@ def children(process):
 def long_run(environment, builtin, tmp_path):
     """A run that goes on for long, and is measuring by now."""
     process = subprocess.Popen(
-        [PROGRAM, "profile", "-r", "100", "--configurations", "none"],
+        [PROGRAM, "profile", "-r", "20", "--configurations", "none"],
         env=environment, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )
     for line in process.stderr:

@@ -280,6 +280,8 @@ static void power_counts_by_the_time_at_the_limit(void **state)
 {
     (void)state;
     json_t *report = load("healthy");
+    put(report, "flags.backend", "\"mlx\"");
+    put(report, "flags.isa", "\"gpu\"");
     put(report, SERIES "4.id", "\"gpu_0_power_w\"");
     put(report, SERIES "5.id", "\"gpu_0_power_limit_w\"");
     put_sign(report, &(struct sign){SERIES "5.values", "700"});
@@ -294,6 +296,8 @@ static void power_counts_by_the_time_at_the_limit(void **state)
             assert_true(json_get_number(found, "evidence.time_share_at_power_limit") > 0.3);
         }
     }
+    put(report, "flags.backend", "\"cpu\""); /* then the GPU is busy with something else */
+    assert_null(bottleneck(analyse(report), "thermal"));
     json_decref(report);
 }
 

@@ -133,7 +133,7 @@ static void another_machines_is_ignored(void **state)
     assert_non_null(strstr(reason, "cannot be read"));
     folder_remove(folder);
     setenv("LLMIND_CACHE_DIR", "/proc/no/such/place", 1);
-    assert_int_equal(calibration_save(&calibration, &error), ERROR_IO);
+    assert_int_equal(calibration_save(&calibration, &error), ERROR_NOT_FOUND);
 }
 
 static void entries_are_found(void **state)

@@ -460,6 +460,7 @@ static json_t *comparison(double mean)
     json_t *report = fake_report("m", "Fake CPU", decode, 3);
     json_object_set_new(report, "kind", json_string("compare"));
     json_object_set_new(report, "model", json_null());
+    json_object_set_new(report, "summary", json_null());
     json_object_set_new(report, "tests", json_array());
     json_object_set_new(report, "comparison",
                         json_pack("{s:[{s:s, s:s, s:{s:i, s:f, s:f, s:f}}, {s:s, s:s}]}", "models", "model",
@@ -480,7 +481,21 @@ static void comparisons_are_compared_by_model(void **state)
     assert_string_equal(json_get_string(rate, "verdict"), "higher");
     assert_true(fabs(json_get_number(rate, "change_pct") - 20) < 0.1);
     assert_null(figure(of, "y.tokens_per_second"));
+    assert_false(jobs_diff_guards(of)); /* nothing that --fail-if-slower looks at */
     json_decref(of);
+    /* what one of them does not tell is no difference; what both tell and differs in is one */
+    for (int told = 1; told <= 2; told++) {
+        json_t *other[2] = {comparison(100), comparison(120)};
+        for (int k = 2 - told; k < 2; k++)
+            json_object_set_new(json_array_get(json_get_array(other[k], "comparison.models"), 0), "adapter",
+                                k ? json_string("tuned") : json_null());
+        put(other[0], 3, a);
+        put(other[1], 4, b);
+        of = diff(a, b);
+        rate = figure(of, "x.tokens_per_second");
+        assert_int_equal(json_get_is(rate, "better", "b"), told == 1);
+        json_decref(of);
+    }
 }
 
 /* ---- imports ---- */

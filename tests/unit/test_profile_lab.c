@@ -207,6 +207,10 @@ static void what_cannot_be_opened(void **state)
     assert_int_equal(lab_open(&options, &lab, &error), ERROR_NOT_FOUND);
     assert_null(lab);
     assert_non_null(strstr(error.message, "/nowhere/model"));
+    options.model_name = "mine";
+    assert_int_equal(lab_open(&options, &lab, &error), ERROR_NOT_FOUND);
+    assert_non_null(strstr(error.message, "mine"));
+    assert_null(strstr(error.message, "/nowhere"));
     options.engine = (struct engine_options){.model = folder, .isa = "z80"};
     assert_int_not_equal(lab_open(&options, &lab, &error), 0);
     assert_non_null(strstr(error.message, "z80"));

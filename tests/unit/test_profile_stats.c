@@ -91,6 +91,17 @@ static void median_interval_from_order_statistics(void **state)
     assert_true(stats_compute(samples, 20, &s));
     NEAR(s.median_low, 6);
     NEAR(s.median_high, 15);
+    /* n = 1000 by the binomial distribution (469 and 532), n = 1600 by the normal one: powers of 1/2 would be
+     * 0 */
+    static double many[1600];
+    for (int i = 0; i < 1600; i++)
+        many[i] = i + 1;
+    assert_true(stats_compute(many, 1000, &s));
+    NEAR(s.median_low, 469);
+    NEAR(s.median_high, 532);
+    assert_true(stats_compute(many, 1600, &s));
+    NEAR(s.median_low, 760);
+    NEAR(s.median_high, 841);
 }
 
 static void student_t(void **state)

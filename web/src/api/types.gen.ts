@@ -895,6 +895,14 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What the backend's own allocator (MLX's) held after the last step. */
+        Allocator: {
+            active_bytes: number;
+            /** @description Kept for later, not in use. */
+            cache_bytes: number;
+            /** @description The most that was in use. */
+            peak_bytes: number;
+        } | null;
         ApplyRequest: {
             /** @description true: also when its proof rejected it; otherwise 409 rejected_by_proof. */
             force?: boolean | null;
@@ -948,7 +956,7 @@ export interface components {
             model: string;
             /** @constant */
             object: "chat.completion";
-            /** @description Model, backend, instruction set, cache: the same ones give the same text for a seed. */
+            /** @description Model, backend, instruction set, cache, adapter: the same ones give the same text for a seed. */
             system_fingerprint: string;
             timings: components["schemas"]["Timings"];
             usage: components["schemas"]["Usage"];
@@ -1056,15 +1064,19 @@ export interface components {
             /** @description false: nothing was being written. */
             stopped: boolean;
         };
-        CompareRequest: string[] | components["schemas"]["ProfilingRequest"];
+        CompareRequest: components["schemas"]["ModelToCompare"][] | components["schemas"]["ProfilingRequest"];
         CompareResult: {
             /** @description By model; the same one twice is "name (2)". */
             comparison_results: {
                 [key: string]: {
+                    /** @description The name of the LoRA adapter that it ran with. */
+                    adapter?: string | null;
+                    backend?: string | null;
                     /** @description Against the first model. */
                     change_pct: number | null;
                     ci95: number[] | null;
                     decode_tokens_per_second?: number | null;
+                    isa?: string | null;
                     load_time_s: number | null;
                     memory_usage: {
                         used_gb: number | null;
@@ -1427,6 +1439,7 @@ export interface components {
         };
         ModelLoaded: {
             active_sequences: number | null;
+            allocator: components["schemas"]["Allocator"];
             kv: {
                 bytes: number;
                 pages_cached: number;
@@ -1451,6 +1464,11 @@ export interface components {
             size: string;
             use_case: string;
         }[] | null;
+        ModelToCompare: string | {
+            /** @description cpu or mlx. */
+            backend?: string | null;
+            model: string;
+        };
         ModelUnloaded: {
             unloaded: string | null;
         };
@@ -1502,14 +1520,7 @@ export interface components {
         } | null;
         Performance: {
             active_sequences: number | null;
-            /** @description What the backend's own allocator (MLX's) held after the last step. */
-            allocator: {
-                active_bytes: number;
-                /** @description Kept for later, not in use. */
-                cache_bytes: number;
-                /** @description The most that was in use. */
-                peak_bytes: number;
-            } | null;
+            allocator: components["schemas"]["Allocator"];
             answers: {
                 cancelled: number;
                 error: number;
@@ -1617,7 +1628,7 @@ export interface components {
             os: string | null;
         };
         ProfilingRequest: {
-            /** @description baseline, high_temperature, low_temperature, short_response, long_response, threads, isa, kv_bits, prefill_chunk, concurrency, huge_pages, prefix_cache; []: none, null: all. */
+            /** @description baseline, high_temperature, low_temperature, short_response, long_response, threads, isa, kv_bits, prefill_chunk, concurrency, prefix_cache; one value as threads=4; temperature=T (0 to 2) and prompt_lookup only where they are named; []: none, null: all. */
             configurations?: string[] | null;
             /** @enum {unknown} */
             kind?: "profile" | "compare" | null;
@@ -1636,11 +1647,7 @@ export interface components {
             /** @description null: the loaded model, else the default one. */
             model_name?: string | null;
             /** @description For compare, and for batch. One as an object is run on the backend it names, whatever the others run on: so one model is compared with itself. */
-            models?: (string | {
-                /** @description cpu or mlx. */
-                backend?: string | null;
-                model: string;
-            })[] | null;
+            models?: components["schemas"]["ModelToCompare"][] | null;
             /** @description 2 repeats within 50 s; indicative. */
             quick_mode?: boolean | null;
             /** @description Prompts without the chat template. */
@@ -1648,8 +1655,9 @@ export interface components {
             repeats?: number | null;
             /** @description Another OpenAI-compatible server instead of a model; 403 unless this server allows it. */
             target?: null | string | {
+                /** @description 403 unless the server was started with --allow-local-targets. */
                 allow_local?: boolean | null;
-                /** @description Name of a variable of the server's environment, LLMIND_TARGET_... */
+                /** @description Refused over HTTP (403 target_key_off), whatever its value: keys are sent by llmind profile --target only. */
                 key_env?: string | null;
                 model?: string | null;
                 url: string;

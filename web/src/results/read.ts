@@ -370,6 +370,12 @@ function readSensors(value: unknown): Report['sensors'] {
   };
 }
 
+function readRanOn(one: Json): string {
+  const place = [one['backend'], one['isa']].map((part) => clean(part, 60)).filter(Boolean);
+  const adapter = clean(one['adapter'], NAME);
+  return [place.join('/'), adapter && `adapter ${adapter}`].filter(Boolean).join(', ');
+}
+
 function readComparison(value: unknown): Report['comparison'] {
   const comparison = objectOrNull(value);
   return (
@@ -383,6 +389,7 @@ function readComparison(value: unknown): Report['comparison'] {
         ok: one['status'] === 'success',
         message: clean(one['message'], 600),
         quantization: clean(one['quantization'], NAME),
+        ranOn: readRanOn(one),
         tokensPerSecond: readStats(one, 'tokens_per_second'),
         decode: readStats(one, 'decode_tokens_per_second'),
         prefill: readStats(one, 'prefill_tokens_per_second'),

@@ -160,6 +160,7 @@ export interface ComparedModel {
   ok: boolean;
   message: string;
   quantization: string;
+  ranOn: string; // backend, instruction set and adapter, as far as they are told
   tokensPerSecond: Stats;
   decode: Stats;
   prefill: Stats;

@@ -66,6 +66,7 @@ describe('the list', () => {
 describe('the options of loading', () => {
   it('sends only what was chosen', () => {
     expect(loadBody(noOptions)).toEqual({});
+    expect(loadBody({ ...noOptions, adapter: 'tuned', noAdapter: true })).toEqual({ adapter: '' });
     expect(loadBody({ ...noOptions, threads: '2', kv_bits: '8', isa: 'avx2', precise: true })).toEqual({
       threads: 2,
       kv_bits: 8,

@@ -65,6 +65,19 @@ describe('every chart', () => {
   });
 });
 
+describe('a comparison of backends', () => {
+  it('names each of them, however long the model’s name is', () => {
+    const [one] = report('compare').comparison?.models ?? [];
+    if (!one) throw new Error('no model');
+    const named = (end: string) => ({ ...one, model: `mlx-community/Qwen3-0.6B-Instruct-4bit${end}` });
+    const { option } = comparisonChart([named(' (cpu)'), named(' (mlx)'), named('')]);
+    const { data } = option['yAxis'] as { data: string[] };
+    expect(data.map((name) => name.length)).toEqual([28, 28, 28]);
+    expect(data[0]).toMatch(/… \(cpu\)$/);
+    expect(data[1]).toMatch(/… \(mlx\)$/);
+  });
+});
+
 describe('operations', () => {
   it('has readable names', () => {
     expect(operationName('layers.*.self_attn.q_proj … v_proj')).toBe('attention q proj … v proj');

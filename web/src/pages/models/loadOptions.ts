@@ -5,6 +5,7 @@ import { ApiError } from '../../api/error';
 type Numbers = 'threads' | 'context' | 'max_sequences' | 'prefill_chunk' | 'prompt_lookup';
 export type LoadText = Record<Numbers | 'kv_bits' | 'isa' | 'backend' | 'adapter', string> & {
   precise: boolean;
+  noAdapter: boolean; // not even the one that the server was started with
 };
 export type LoadBody = NonNullable<Schemas['ModelLoad']['options']>;
 
@@ -19,6 +20,7 @@ export const noOptions: LoadText = {
   backend: '',
   adapter: '',
   precise: false,
+  noAdapter: false,
 };
 
 interface NumberField {
@@ -94,7 +96,8 @@ export function loadBody(text: LoadText): LoadBody {
     body.kv_bits = Number(text.kv_bits) as 8 | 16 | 32;
   if (text.isa && text.backend !== 'mlx') body.isa = text.isa; // those of MLX are its own
   if (text.backend) body.backend = text.backend;
-  if (text.adapter.trim()) body.adapter = text.adapter.trim();
+  if (text.noAdapter) body.adapter = '';
+  else if (text.adapter.trim()) body.adapter = text.adapter.trim();
   if (text.precise) body.precise = true;
   return body;
 }

@@ -1,9 +1,15 @@
 import type { ComparedModel } from '../report';
 import { axisName, distinct, grid, round, short, unitOf, type Drawing } from './option';
 
+/* One model on two backends differs in what stands in brackets at the end: that is kept whole. */
+function label(model: string): string {
+  const end = / \([^()]{1,16}\)$/.exec(model)?.[0] ?? '';
+  return short(model.slice(0, model.length - end.length), 28 - end.length) + end;
+}
+
 export function comparisonChart(models: readonly ComparedModel[]): Drawing {
   const good = models.filter((one) => one.ok);
-  const names = distinct(good.map((one) => short(one.model)));
+  const names = distinct(good.map((one) => label(one.model)));
   const fastest = [...good].sort((a, b) => (b.decode.median.value ?? 0) - (a.decode.median.value ?? 0))[0];
   return {
     summary: fastest
