@@ -2,13 +2,14 @@
 
 import json
 import pathlib
+import shutil
 import threading
 import time
 
 import httpx
 import pytest
 
-from conftest import PATIENCE_S, SANITIZED, wait_for
+from conftest import BUILTIN, PATIENCE_S, SANITIZED, wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EVERY_TEST = {"quick_mode": True, "test_prompts": ["Hello"], "configurations": [], "repeats": 1, "max_tokens": 8, "trace": False}
@@ -136,8 +137,10 @@ def test_compare_loses_no_model_to_a_broken_one(start_server, tmp_path, schemas)
         assert results[name]["status"] == "error" and results[name]["message"], results[name]
     assert isinstance(body["test_prompt"], str)
     assert str(tmp_path) not in answer.text  # models go by their names
-    failed = server.post("/api/profiling/run", TINY | {"model_name": "broken"})
-    assert "broken" in failed.json()["message"] and str(tmp_path) not in failed.text, failed.text
+    (tmp_path / "models" / "bare").mkdir()
+    shutil.copy(BUILTIN / "config.json", tmp_path / "models" / "bare")
+    failed = server.post("/api/profiling/run", TINY | {"model_name": "bare"})
+    assert "bare" in failed.json()["message"] and str(tmp_path) not in failed.text, failed.text
 
 
 @pytest.mark.not_under("asan")
