@@ -149,7 +149,7 @@ static int wait_for_room(struct embedding_job *job, struct error *error)
     pthread_mutex_unlock(&job->lock);
     if (cancelled)
         return error_set(error, ERROR_CANCELLED, "the embeddings were cancelled");
-    nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     return 0;
 }
 
