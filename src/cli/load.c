@@ -41,7 +41,7 @@ static const struct cli_option options[] = {
     {OPTION_MAX, 'n', "max-tokens", "N", "tokens of each answer (default 64)"},
     {OPTION_TTFT, 0, "ttft-limit", "MS", "goodput: longest time to the first token (default 1000)"},
     {OPTION_ITL, 0, "itl-limit", "MS", "goodput: longest mean gap between tokens (default 100)"},
-    {OPTION_SEED, 0, "seed", "N", "of arrivals and prompts (default 1)"},
+    {OPTION_SEED, 0, "seed", "N", "of the moments of arrival (default 1)"},
     {OPTION_JSON, 0, "json", NULL, "print the JSON document instead of tables"},
     {OPTION_OUTPUT, 'o', "output", "FILE", "also write the JSON document"},
     {0, 0, NULL, NULL, NULL}};

@@ -146,7 +146,7 @@ static bool find_adapter(struct http_exchange *exchange, struct host_load_option
     struct error error = {0};
     if (!name || !*name)
         return true;
-    if (!catalog_name_is_safe(name) || strchr(name, '/')) {
+    if (!catalog_adapter_name_is_safe(name)) {
         http_reply_problem(exchange, 400, "invalid_adapter_name", "adapter",
                            "'adapter' is the name of an adapter's folder among the models, not a path");
         return false;

@@ -32,7 +32,7 @@ struct load_request {
     double duration_s;                  /* of each point; 0: 10 */
     uint32_t prompt_tokens, max_tokens; /* 0: 128 and 64 */
     double ttft_limit_ms, itl_limit_ms; /* of goodput; 0: 1000 and 100 */
-    uint64_t seed;                      /* of arrivals and prompts; 0: 1 */
+    uint64_t seed;                      /* of the moments of arrival; 0: 1. Prompts are new ones each time */
 };
 
 /* *out: {"schema": "llmind.load/1", "created", "tool", "status": "success" | "cancelled" | "failed",

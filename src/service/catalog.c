@@ -17,22 +17,27 @@ enum { MAX_NAME = 512, MAX_MODELS = 10000 };
 
 static const char MODEL_FILE[] = "config.json", ADAPTER_FILE[] = "adapter_config.json";
 
-int catalog_name_is_safe(const char *name)
+bool catalog_name_is_safe(const char *name)
 {
     size_t length = strnlen(name, MAX_NAME + 1);
     if (length == 0 || length > MAX_NAME)
-        return 0;
+        return false;
     for (const char *part = name;;) {
         size_t n = strcspn(part, "/");
         if (n == 0 || (n == 1 && part[0] == '.') || (n == 2 && part[0] == '.' && part[1] == '.'))
-            return 0;
+            return false;
         for (size_t i = 0; i < n; i++)
             if ((unsigned char)part[i] < 0x20 || part[i] == 0x7F || part[i] == '\\')
-                return 0;
+                return false;
         if (!part[n])
-            return 1;
+            return true;
         part += n + 1;
     }
+}
+
+bool catalog_adapter_name_is_safe(const char *name)
+{
+    return catalog_name_is_safe(name) && !strchr(name, '/');
 }
 
 static bool has_file(const char *folder, const char *name)
@@ -403,7 +408,6 @@ static int no_adapter(const char *name, struct error *error)
 int catalog_find_adapter(const char *name, char *path, size_t capacity, struct error *error)
 {
     struct lookup lookup = {name, ADAPTER_FILE, path, capacity};
-    bool plain = catalog_name_is_safe(name) && !strchr(name, '/');
-    int status = plain ? each_model_folder(look_in_folder, &lookup, error) : 1;
+    int status = catalog_adapter_name_is_safe(name) ? each_model_folder(look_in_folder, &lookup, error) : 1;
     return status == 1 ? no_adapter(name, error) : status;
 }

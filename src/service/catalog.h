@@ -44,7 +44,7 @@ int catalog_find(const char *name, char *path, size_t capacity, struct error *er
 
 /* The same for a LoRA adapter (model/adapter.h): a folder with an adapter_config.json among the models, which
  * are those in <data>/models and in the folders of $LLMIND_MODEL_PATH; the Hugging Face cache is not looked
- * into. Its name has no '/': the last part is all that reports keep of it. ERROR_NOT_FOUND as above. */
+ * into. ERROR_NOT_FOUND as above. */
 int catalog_find_adapter(const char *name, char *path, size_t capacity, struct error *error);
 
 /* As catalog_find, and a folder with a config.json is taken too: what the command line means by MODEL.
@@ -53,6 +53,8 @@ int catalog_resolve(const char *model, char *path, size_t capacity, struct error
 
 /* True for names that could be in a catalogue: parts of [A-Za-z0-9._-] and other printable bytes with single
  * slashes between, none of them "." or "..". */
-int catalog_name_is_safe(const char *name);
+bool catalog_name_is_safe(const char *name);
+/* The same for an adapter: one part, which is all that reports keep of its name. */
+bool catalog_adapter_name_is_safe(const char *name);
 
 #endif

@@ -11,39 +11,21 @@
 enum { MAX_DEPTH = 64 };
 
 /* Keys whose values are data, not schemas. */
-static bool is_data(const char *key)
+static const char *const data_keys[] = {"const", "enum", "default", "examples", NULL};
+
+/* Keys whose values hold schemas under names of their own, which may be any word. */
+static const char *const name_keys[] = {"properties", "patternProperties", "$defs", "definitions", NULL};
+
+static bool is_one_of(const char *const *keys, const char *key)
 {
-    return strcmp(key, "const") == 0 || strcmp(key, "enum") == 0 || strcmp(key, "default") == 0 ||
-           strcmp(key, "examples") == 0;
+    while (*keys && strcmp(*keys, key) != 0)
+        keys++;
+    return *keys != NULL;
 }
 
-/* Members of these are schemas under names of their own, also under names that are words elsewhere. */
-static bool holds_names(const char *key)
-{
-    static const char *const keys[] = {"properties", "patternProperties", "$defs", "definitions"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (strcmp(key, keys[i]) == 0)
-            return true;
-    return false;
-}
-
-static bool move_references(json_t *schema, const char *place, unsigned depth);
-
-static bool move_references_of_each(json_t *schemas, const char *place, unsigned depth)
-{
-    const char *name;
-    json_t *schema;
-    if (depth > MAX_DEPTH)
-        return false;
-    json_object_foreach(schemas, name, schema) {
-        if (!move_references(schema, place, depth + 1))
-            return false;
-    }
-    return true;
-}
-
-/* Puts `place` before every local reference. False: too deep, or memory is short. */
-static bool move_references(json_t *schema, const char *place, unsigned depth)
+/* Puts `place` before every local reference. named: the object's keys are names, not words of JSON Schema.
+ * False: too deep, or memory is short. */
+static bool move_references(json_t *schema, bool named, const char *place, unsigned depth)
 {
     size_t i;
     json_t *value;
@@ -52,22 +34,20 @@ static bool move_references(json_t *schema, const char *place, unsigned depth)
     if (depth > MAX_DEPTH)
         return false;
     json_array_foreach(schema, i, value) {
-        if (!move_references(value, place, depth + 1))
+        if (!move_references(value, false, place, depth + 1))
             return false;
     }
     if (!json_is_object(schema))
         return true;
     json_object_foreach_safe(schema, next, key, value)
     {
-        const char *target = json_string_value(value);
+        const char *target = named ? NULL : json_string_value(value);
         if (strcmp(key, "$ref") == 0 && target && target[0] == '#') {
             if (json_object_set_new(schema, key, json_sprintf("#/$defs/%s%s", place, target + 1)))
                 return false;
-        } else if (holds_names(key) && json_is_object(value)) {
-            if (!move_references_of_each(value, place, depth + 1))
+        } else if (named || !is_one_of(data_keys, key)) {
+            if (!move_references(value, !named && is_one_of(name_keys, key), place, depth + 1))
                 return false;
-        } else if (!is_data(key) && !move_references(value, place, depth + 1)) {
-            return false;
         }
     }
     return true;
@@ -88,7 +68,7 @@ static json_t *call_schema(const json_t *function, size_t index, json_t *definit
     if (!json_object_get(parameters, "type") && !json_object_get(parameters, "$ref") &&
         !json_object_get(parameters, "anyOf"))
         json_object_set_new(parameters, "type", json_string("object"));
-    if (!move_references(parameters, place, 0) || json_object_set(definitions, place, parameters)) {
+    if (!move_references(parameters, false, place, 0) || json_object_set(definitions, place, parameters)) {
         json_decref(parameters);
         return NULL;
     }
